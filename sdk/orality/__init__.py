@@ -1,0 +1,127 @@
+"""Alignment of spoken language models with AI feedback."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from orality.components import (
+    ComponentConfig,
+    JudgeSpec,
+    SLMSpec,
+    TokenizerSpec,
+    TranscriberSpec,
+    VocoderSpec,
+)
+from orality.errors import (
+    AudioError,
+    CheckpointError,
+    CompatibilityError,
+    CorpusError,
+    DownloadError,
+    EvaluationError,
+    OralityError,
+    PluginError,
+    RecipeError,
+    StoreError,
+    TrainingError,
+)
+from orality.hookspecs import hookimpl
+from orality.plugins import build, load
+from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.types import (
+    JudgeRequest,
+    PreferencePair,
+    Sample,
+    SamplingOptions,
+    Transcript,
+    Units,
+    UnitSpec,
+    Verdict,
+    Waveform,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from orality.audio import read_audio, resample, write_audio
+    from orality.curriculum import align, build_pairs, evaluate, train
+    from orality.pretraining import pretrain
+    from orality.recipe import Recipe
+    from orality.report import write_report
+    from orality.weights import fetch
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "CheckpointError",
+    "CompatibilityError",
+    "ComponentConfig",
+    "CorpusError",
+    "DownloadError",
+    "EvaluationError",
+    "Judge",
+    "JudgeRequest",
+    "JudgeSpec",
+    "OralityError",
+    "PluginError",
+    "PreferencePair",
+    "Recipe",
+    "RecipeError",
+    "SLMSpec",
+    "Sample",
+    "SamplingOptions",
+    "SpeechLM",
+    "SpeechTokenizer",
+    "StoreError",
+    "TokenizerSpec",
+    "TrainingError",
+    "Transcriber",
+    "TranscriberSpec",
+    "Transcript",
+    "UnitSpec",
+    "Units",
+    "Verdict",
+    "Vocoder",
+    "VocoderSpec",
+    "Waveform",
+    "Word",
+    "align",
+    "build",
+    "build_pairs",
+    "evaluate",
+    "fetch",
+    "hookimpl",
+    "load",
+    "pretrain",
+    "read_audio",
+    "resample",
+    "train",
+    "write_audio",
+    "write_report",
+]
+
+# Public names whose modules need torch, pyarrow or soundfile: imported when first asked for.
+_LAZY = {
+    "Recipe": "orality.recipe",
+    "align": "orality.curriculum",
+    "build_pairs": "orality.curriculum",
+    "evaluate": "orality.curriculum",
+    "fetch": "orality.weights",
+    "pretrain": "orality.pretraining",
+    "read_audio": "orality.audio",
+    "resample": "orality.audio",
+    "train": "orality.curriculum",
+    "write_audio": "orality.audio",
+    "write_report": "orality.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'orality' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

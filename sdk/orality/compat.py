@@ -1,0 +1,152 @@
+"""Whether a stack of components can work together, told before any weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from orality.components import (
+    READABLE,
+    JudgeSpec,
+    SLMSpec,
+    TokenizerSpec,
+    TranscriberSpec,
+    VocoderSpec,
+)
+from orality.errors import CompatibilityError
+from orality.types import UnitSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Five specs with their configurations, as `Registry.configure` returns them; the vocoder and
+    the transcriber may be absent when the judge needs neither."""
+
+    tokenizer: tuple[TokenizerSpec[Any], Any]
+    slm: tuple[SLMSpec[Any], Any]
+    judge: tuple[JudgeSpec[Any], Any]
+    vocoder: tuple[VocoderSpec[Any], Any] | None = None
+    transcriber: tuple[TranscriberSpec[Any], Any] | None = None
+
+
+def find_problems(
+    stack: Stack,
+    *,
+    language: str = "en",
+    thresholds: Sequence[tuple[float, float]] = (),
+    seconds: float = 0.0,
+) -> list[str]:
+    """Every reason why the stack cannot work, in words; an empty list means that it can.
+
+    `thresholds`: (rejected, chosen) of each round. `seconds`: the longest prompt plus continuation.
+    """
+    problems = [*_unit_problems(stack), *_judge_problems(stack, language)]
+    problems += _threshold_problems(stack.judge[0], thresholds)
+    problems += _length_problems(stack, seconds)
+    return problems
+
+
+def check_stack(stack: Stack, **limits: Any) -> None:
+    """Raise CompatibilityError with all problems that `find_problems` sees."""
+    problems = find_problems(stack, **limits)
+    if problems:
+        raise CompatibilityError(problems)
+
+
+def compare_units(left: str, a: UnitSpec, right: str, b: UnitSpec) -> list[str]:
+    """How two unit specs differ; fingerprints count only where both state one."""
+    problems = []
+    for item in fields(UnitSpec):
+        first, second = getattr(a, item.name), getattr(b, item.name)
+        if item.name == "fingerprint" and None in (first, second):
+            continue
+        if first != second:
+            problems.append(
+                f"units.{item.name}: {left} has {first!r}, {right} has {second!r}"
+            )
+    return problems
+
+
+def _unit_problems(stack: Stack) -> list[str]:
+    spec, config = stack.tokenizer
+    tokenizer_units = spec.describe(config)
+    problems: list[str] = []
+    others: list[tuple[str, UnitSpec | None]] = [("slm", stack.slm[0].describe(stack.slm[1]))]
+    if stack.vocoder is not None:
+        others.append(("vocoder", stack.vocoder[0].describe(stack.vocoder[1])))
+    reference = ("tokenizer", tokenizer_units)
+    for name, units in others:
+        if reference[1] is None:
+            reference = (name, units)
+        elif units is not None:
+            problems += compare_units(reference[0], reference[1], name, units)
+    return problems
+
+
+def _judge_problems(stack: Stack, language: str) -> list[str]:
+    judge, judge_config = stack.judge
+    problems: list[str] = []
+    unknown = judge.reads - READABLE
+    if unknown or not judge.reads:
+        problems.append(
+            f"judge {judge.name!r} reads {sorted(judge.reads)}; "
+            f"it must read some of {sorted(READABLE)}"
+        )
+    if "text" in judge.reads and stack.transcriber is None:
+        problems.append(f"judge {judge.name!r} reads text, but there is no transcriber")
+    if {"text", "audio"} & judge.reads and stack.vocoder is None:
+        problems.append(f"judge {judge.name!r} reads text or audio, but there is no vocoder")
+    if "text" not in judge.reads:
+        return problems
+    text_language = language
+    if stack.transcriber is not None:
+        spec, config = stack.transcriber
+        spoken = spec.languages(config)
+        if spoken is not None and language not in spoken:
+            problems.append(
+                f"language: the recipe speaks {language!r}, transcriber {spec.name!r} understands "
+                f"{', '.join(sorted(spoken))}"
+            )
+        text_language = spec.output_language(config) or language
+    judged = judge.languages(judge_config)
+    if judged is not None and text_language not in judged:
+        problems.append(
+            f"language: the transcripts are in {text_language!r}, judge {judge.name!r} reads "
+            f"{', '.join(sorted(judged))}"
+        )
+    return problems
+
+
+def _threshold_problems(
+    judge: JudgeSpec[Any], thresholds: Sequence[tuple[float, float]]
+) -> list[str]:
+    low, high = judge.scale
+    problems: list[str] = []
+    for number, (rejected, chosen) in enumerate(thresholds, start=1):
+        if not rejected < chosen:
+            problems.append(
+                f"round {number}: the threshold for chosen ({chosen:g}) must be above the one for "
+                f"rejected ({rejected:g})"
+            )
+        for name, value in (("rejected", rejected), ("chosen", chosen)):
+            if not low <= value <= high:
+                problems.append(
+                    f"round {number}: threshold {name}={value:g} is outside the scale "
+                    f"{low:g} to {high:g} of judge {judge.name!r}"
+                )
+    return problems
+
+
+def _length_problems(stack: Stack, seconds: float) -> list[str]:
+    spec, config = stack.slm
+    units, context = spec.describe(config), spec.context_length(config)
+    if units is None or context is None:
+        return []
+    needed = int(seconds * units.frame_rate) * units.num_codebooks
+    if needed <= context:
+        return []
+    return [
+        f"length: {seconds:g} s of prompt and continuation may need {needed} tokens, "
+        f"slm {spec.name!r} holds {context}; shorten sampling.max_seconds"
+    ]
