@@ -1,0 +1,132 @@
+"""A corpus is a shipped name, a folder of recordings, or a JSONL manifest; all become utterances."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from orality.errors import CorpusError
+from orality.types import Word
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".g722"}
+)
+SHIPPED = {"stories": "data/prompts", "toy": "data/toy"}
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A recording and what is known about it; `words` may be empty, `text` may be None.
+
+    `split`: train prompts make preference pairs, dev chooses the checkpoint, test is evaluated.
+    """
+
+    id: str
+    audio: Path
+    text: str | None
+    words: tuple[Word, ...]
+    split: str
+    language: str
+
+
+def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
+    """The utterances of a corpus, ordered by id.
+
+    A manifest's rows hold `audio` (relative to the manifest) and may hold `id`, `text`, `words`
+    ([[word, start, end], ...] in seconds), `split` and `language`. A folder may hold a
+    `manifest.jsonl`; without one, every recording below it is taken, with a text file of the same
+    stem as its transcript. Without a split, a hash of the id gives 80 % train, 10 % dev, 10 % test.
+    Raises CorpusError when there is nothing, or a row is malformed.
+    """
+    source = Path(path)
+    if not source.exists() and str(path) in SHIPPED:
+        source = Path(str(resources.files("orality"))) / SHIPPED[str(path)]
+    if source.is_dir():
+        manifest = source / "manifest.jsonl"
+        rows = _read_manifest(manifest) if manifest.exists() else _scan(source)
+        root = source
+    elif source.is_file():
+        rows, root = _read_manifest(source), source.parent
+    else:
+        raise CorpusError(
+            f"there is no corpus at {path}; give a folder of recordings, a JSONL manifest, or one "
+            f"of the shipped names {', '.join(SHIPPED)}"
+        )
+    if not rows:
+        raise CorpusError(
+            f"corpus {path} holds no recordings ({', '.join(sorted(AUDIO_SUFFIXES))} are looked for)"
+        )
+    utterances = [_utterance(row, root, language) for row in rows]
+    utterances.sort(key=lambda item: item.id)
+    for first, second in zip(utterances, utterances[1:], strict=False):
+        if first.id == second.id:
+            raise CorpusError(f"corpus {path} has the id {first.id!r} twice")
+    return utterances
+
+
+def _scan(folder: Path) -> list[dict[str, Any]]:
+    rows = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+            continue
+        relative = path.relative_to(folder)
+        transcript = path.with_suffix(".txt")
+        text = None
+        if transcript.is_file():
+            text = transcript.read_text(encoding="utf-8", errors="replace").strip() or None
+        name = str(relative.with_suffix("")).replace("/", "-")
+        rows.append({"id": name, "audio": str(relative), "text": text, "_where": str(path)})
+    stems = [row["id"] for row in rows]
+    for row in rows:
+        if stems.count(row["id"]) > 1:
+            row["id"] = row["audio"].replace("/", "-")
+    return rows
+
+
+def _read_manifest(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"manifest {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise CorpusError(f"{where} is not JSON: {error}") from error
+        if not isinstance(row, dict) or not isinstance(row.get("audio"), str):
+            raise CorpusError(f"{where} must be an object with the key 'audio', a path")
+        rows.append({"id": Path(row["audio"]).stem, **row, "_where": where})
+    return rows
+
+
+def _utterance(row: dict[str, Any], root: Path, language: str) -> Utterance:
+    name = str(row["id"])
+    try:
+        words = tuple(Word(str(w), float(a), float(b)) for w, a, b in row.get("words") or ())
+    except (TypeError, ValueError) as error:
+        raise CorpusError(f"{row['_where']}: words must be [word, start, end] triples") from error
+    split = row.get("split") or _split_of(name)
+    if split not in SPLITS:
+        raise CorpusError(f"{row['_where']}: split is {split!r}, it must be one of {SPLITS}")
+    return Utterance(
+        id=name,
+        audio=root / row["audio"],
+        text=row.get("text"),
+        words=words,
+        split=split,
+        language=row.get("language") or language,
+    )
+
+
+def _split_of(name: str) -> str:
+    bucket = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
+    return {8: "dev", 9: "test"}.get(bucket, "train")

@@ -1,0 +1,110 @@
+"""One run: a folder that belongs to one recipe, and to one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orality.errors import StoreError
+from orality.store.files import atomic_write, explain_os_errors, read_json, write_json
+
+RECORDED_DISTRIBUTIONS = (
+    "orality", "torch", "transformers", "peft", "accelerate", "numpy", "pyarrow", "soundfile",
+)  # fmt: skip
+
+
+class Run:
+    """A run folder. Opening it writes `recipe.yaml` and `manifest.json`, or compares them."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def stage(self, round_name: str, stage: str) -> Path:
+        """The folder of one stage: `round-1/continuations`."""
+        return self.path / round_name / stage
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was written when the run began."""
+        manifest: dict[str, Any] = read_json(self.path / "manifest.json")
+        return manifest
+
+    def open(self, *, recipe: str, fingerprint: str, details: dict[str, Any]) -> None:
+        """Start the run, or continue it; another recipe in the same folder is refused.
+
+        `recipe`: its YAML text; `details`: component names, versions, checkpoints, seed.
+        """
+        manifest = self.path / "manifest.json"
+        if manifest.exists():
+            found = self.manifest.get("fingerprint")
+            if found != fingerprint:
+                raise StoreError(
+                    f"{self.path} holds a run of another recipe or other components "
+                    f"({str(found)[:12]}, asked for {fingerprint[:12]}); nothing was mixed: "
+                    "give another --out, or compare with its recipe.yaml"
+                )
+            return
+        if self.path.exists() and any(
+            item.name not in {".lock", "events.jsonl"} for item in self.path.iterdir()
+        ):
+            raise StoreError(
+                f"{self.path} is not empty and holds no run; give --out a new or an empty folder"
+            )
+        atomic_write(self.path / "recipe.yaml", lambda file: file.write(recipe.encode()))
+        write_json(
+            manifest,
+            {
+                "version": 1,
+                "fingerprint": fingerprint,
+                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "cpu_count": os.cpu_count(),
+                "distributions": _versions(),
+                **details,
+            },
+        )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; a second one gets a StoreError at once."""
+        with explain_os_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            raise StoreError(
+                f"another process is working in {self.path}; wait for it or stop it first"
+            ) from error
+        try:
+            yield
+        finally:
+            handle.close()
+
+    def event(self, name: str, **figures: Any) -> None:
+        """Append a line to `events.jsonl`: when what finished, with its figures."""
+        row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": name, **figures}
+        with explain_os_errors(self.path), (self.path / "events.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in RECORDED_DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

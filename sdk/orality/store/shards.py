@@ -1,0 +1,95 @@
+"""Stages keep their records in numbered parquet shards; a stage does only the ids it lacks."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orality.errors import StoreError
+from orality.progress import Progress, silent
+from orality.store.files import atomic_write
+
+logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+_SHARD = re.compile(r"shard-(\d{5})\.parquet")
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The folder's shards in order; unfinished temporary files are not among them."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+
+
+def write_shard(folder: Path, records: Sequence[Record], schema: pa.Schema) -> Path:
+    """Add one shard with the next free number; it appears whole or not at all."""
+    existing = shard_paths(folder)
+    match = _SHARD.fullmatch(existing[-1].name) if existing else None
+    number = int(match.group(1)) + 1 if match else 0
+    path = folder / f"shard-{number:05d}.parquet"
+    table = pa.Table.from_pylist(list(records), schema=schema)
+    atomic_write(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    return path
+
+
+def iterate_records(folder: Path, columns: list[str] | None = None) -> Iterator[Record]:
+    """Every record of a stage, shard by shard."""
+    for path in shard_paths(folder):
+        try:
+            table = pq.read_table(path, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"shard {path} is damaged ({error}); delete it and run the same command again: "
+                "only its records are made anew"
+            ) from error
+        yield from table.to_pylist()
+
+
+def read_records(folder: Path, columns: list[str] | None = None) -> list[Record]:
+    """Every record of a stage, ordered by id, so that shard boundaries never matter."""
+    names = None if columns is None else sorted({"id", *columns})
+    return sorted(iterate_records(folder, names), key=lambda record: str(record["id"]))
+
+
+def run_stage(
+    folder: Path,
+    inputs: Sequence[Record],
+    compute: Callable[[list[Record]], list[Record]],
+    *,
+    schema: pa.Schema,
+    source: str = "id",
+    batch_size: int = 16,
+    progress: Progress = silent,
+    name: str = "",
+) -> list[Record]:
+    """Turn input records into stored records, skipping what is already stored.
+
+    `compute` maps a batch of inputs to output records; an input counts as done when an output's
+    column `source` holds its id (so one input may have several outputs, but at least one).
+    Returns all records of the stage that belong to `inputs`, ordered by id.
+    """
+    wanted = {record["id"] for record in inputs}
+    if len(wanted) != len(inputs):
+        raise StoreError(f"stage {name or folder.name} was given the same id twice")
+    done = {record[source] for record in iterate_records(folder, [source])}
+    missing = [record for record in inputs if record["id"] not in done]
+    progress(name or folder.name, len(inputs) - len(missing), len(inputs))
+    for start in range(0, len(missing), batch_size):
+        batch = missing[start : start + batch_size]
+        outputs = compute(batch)
+        unanswered = {record["id"] for record in batch} - {record[source] for record in outputs}
+        if unanswered:
+            raise StoreError(
+                f"stage {name or folder.name} gave no record for {', '.join(sorted(unanswered)[:3])}"
+            )
+        write_shard(folder, outputs, schema)
+        finished = len(inputs) - len(missing) + start + len(batch)
+        progress(name or folder.name, finished, len(inputs))
+    return [record for record in read_records(folder) if record[source] in wanted]
