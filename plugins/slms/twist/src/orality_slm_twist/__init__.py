@@ -1,0 +1,71 @@
+"""Spoken language models in TWIST's folder format, as an orality plugin.
+
+TWIST (Hassid et al., 2023): a causal language model over de-duplicated HuBERT units, kept as a
+Hugging Face folder whose config.json has one more key, `offset`: token id = unit id + offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from orality import ComponentConfig, SLMSpec, UnitSpec, hookimpl
+from orality_slm_twist.folder import find_folder, read_folder
+from orality_slm_twist.folder import published_units as _published_units
+
+if TYPE_CHECKING:
+    from orality_slm_twist.slm import TwistLM
+
+__all__ = ["TwistConfig", "orality_slms"]
+
+
+class TwistConfig(ComponentConfig):
+    """Which model, and where and how it runs."""
+
+    checkpoint: str = "tiny"
+    """`tiny` (shipped), a folder, or a name that orality.fetch knows, such as `twist-350m`."""
+    device: str = "auto"
+    """`auto` takes the GPU where there is one."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the weights are converted to, whatever they are stored in."""
+    codebook: str | None = None
+    """Name of the codebook, for folders without units.json; None: TWIST's own where it fits."""
+    mask_repeats: bool | None = None
+    """Never sample the same unit twice in a row. None: where units.json says de-duplicated; TWIST's
+    own folders have none and are sampled as its authors do, without such a mask."""
+
+
+def _describe(config: TwistConfig) -> UnitSpec | None:
+    path = find_folder(config.checkpoint)
+    if path is None:
+        return _published_units(config.checkpoint, config.codebook)
+    return read_folder(path, config.codebook).unit_spec
+
+
+def _context_length(config: TwistConfig) -> int | None:
+    path = find_folder(config.checkpoint)
+    return None if path is None else read_folder(path, config.codebook).context_length
+
+
+def _build(config: TwistConfig) -> TwistLM:
+    from orality_slm_twist.loading import load_twist
+
+    return load_twist(
+        config.checkpoint,
+        device=config.device,
+        dtype=config.dtype,
+        codebook=config.codebook,
+        mask_repeats=config.mask_repeats,
+    )
+
+
+@hookimpl
+def orality_slms() -> Iterable[SLMSpec[Any]]:
+    """The `twist` spoken language model."""
+    yield SLMSpec(
+        name="twist",
+        config=TwistConfig,
+        build=_build,
+        describe=_describe,
+        context_length=_context_length,
+    )

@@ -1,0 +1,152 @@
+"""What a model folder says about itself, read without torch: config.json and units.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orality import CheckpointError, UnitSpec
+
+TWIST_CODEBOOK = "mhubert-base-25hz/l11/km500"
+SLAMKIT = "speech_language_model"  # model_type of slamkit's UnitLM
+_SLAMKIT_OFFSET = 2  # 0 pads, 1 begins and ends
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A model folder's own account: token id = unit id + `offset`.
+
+    `bos`, `eos`: token ids outside the units' range, or None where the model has none.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    unit_spec: UnitSpec
+    states_units: bool
+    offset: int
+    vocab_size: int
+    bos: int | None
+    eos: int | None
+    context_length: int | None
+
+    @property
+    def is_slamkit(self) -> bool:
+        """Whether slamkit wrote it (weights under `lm.`, the base model's config nested)."""
+        return bool(self.config.get("model_type") == SLAMKIT)
+
+
+def find_folder(checkpoint: str) -> Path | None:
+    """The local folder of a checkpoint, or None when it would have to be fetched."""
+    shipped = Path(__file__).parent / checkpoint
+    if re.fullmatch(r"[\w-]+", checkpoint) and (shipped / "config.json").is_file():
+        return shipped
+    path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists() or len(path.parts) > 2 or path.is_absolute() or checkpoint.startswith("."):
+        raise CheckpointError(
+            f"{checkpoint} is no folder; `checkpoint` wants 'tiny', a folder with config.json, "
+            "or a name that orality.fetch knows"
+        )
+    return None
+
+
+def published_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
+    """The units of a model that is not at hand, where its name alone tells."""
+    if codebook is None and not Path(checkpoint).name.lower().startswith("twist"):
+        return None
+    name = codebook or TWIST_CODEBOOK
+    size = _stated_size(name)
+    return None if size is None else UnitSpec(codebook=name, vocab_size=size, frame_rate=25.0)
+
+
+def read_folder(path: Path, codebook: str | None = None) -> Folder:
+    """Read config.json (and units.json); raises CheckpointError when they do not fit together."""
+    config = _json(path / "config.json")
+    slamkit = config.get("model_type") == SLAMKIT
+    base = config.get("base_config") or {} if slamkit else config
+    if not slamkit and "offset" not in config:
+        raise CheckpointError(
+            f"{path / 'config.json'} has no 'offset'; a TWIST folder states there how far unit ids "
+            "are shifted (token id = unit id + offset)"
+        )
+    offset = _SLAMKIT_OFFSET if slamkit else _integer(config, "offset", path)
+    vocab_size = _integer(config, "vocab_size", path)
+    room = vocab_size - offset
+    if offset < 0 or room < 1:
+        raise CheckpointError(
+            f"{path / 'config.json'}: offset {offset} leaves no unit in a vocabulary of {vocab_size}"
+        )
+    states_units = (path / "units.json").is_file()
+    spec = _stated_spec(path) if states_units else _guessed_spec(room, codebook)
+    if states_units and codebook not in (None, spec.codebook):
+        raise CheckpointError(f"{path} is over {spec.codebook!r}, not {codebook!r} as configured")
+    if spec.vocab_size > room:
+        raise CheckpointError(
+            f"{path}: the codebook {spec.codebook!r} has {spec.vocab_size} units, but the vocabulary "
+            f"of {vocab_size} with offset {offset} holds {room}"
+        )
+    units = range(offset, offset + spec.vocab_size)
+    special = {"bos_token_id": 1, "eos_token_id": 1} if slamkit else config
+    length = base.get("max_position_embeddings")
+    return Folder(
+        path=path,
+        config=config,
+        unit_spec=spec,
+        states_units=states_units,
+        offset=offset,
+        vocab_size=vocab_size,
+        bos=_special(special.get("bos_token_id"), units, vocab_size),
+        eos=_special(special.get("eos_token_id"), units, vocab_size),
+        context_length=length if isinstance(length, int) else None,
+    )
+
+
+def _guessed_spec(room: int, codebook: str | None) -> UnitSpec:
+    """Units of a folder that does not state them: as configured, else TWIST's, else unnamed."""
+    name = codebook or (TWIST_CODEBOOK if room >= 500 else f"unnamed/km{room}")
+    return UnitSpec(codebook=name, vocab_size=_stated_size(name) or room, frame_rate=25.0)
+
+
+def _stated_size(codebook: str) -> int | None:
+    match = re.search(r"km(\d+)$", codebook)
+    return int(match.group(1)) if match else None
+
+
+def _stated_spec(path: Path) -> UnitSpec:
+    fields = _json(path / "units.json")
+    try:
+        return UnitSpec(**fields)
+    except TypeError as error:
+        raise CheckpointError(f"{path / 'units.json'} is no unit description: {error}") from error
+
+
+def _special(value: Any, units: range, vocab_size: int) -> int | None:
+    """A special token's id, unless it is missing, outside the vocabulary, or in truth a unit."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, int) or not 0 <= value < vocab_size or value in units:
+        return None
+    return value
+
+
+def _integer(config: dict[str, Any], key: str, path: Path) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CheckpointError(f"{path / 'config.json'}: {key} is {value!r}, not an integer")
+    return value
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
+    return content

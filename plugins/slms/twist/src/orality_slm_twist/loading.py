@@ -1,0 +1,119 @@
+"""A model folder to a running model: local files only, nothing missing, nothing left over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging as hf_logging
+
+import orality
+from orality import CheckpointError
+from orality_slm_twist.folder import Folder, find_folder, read_folder
+from orality_slm_twist.slm import TwistLM
+
+# Buffers that old versions of transformers saved and newer ones compute.
+_COMPUTED = re.compile(r"rotary_emb\.inv_freq$|decoder\.version$|attn\.(masked_)?bias$")
+
+
+def load_twist(
+    checkpoint: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    codebook: str | None = None,
+    mask_repeats: bool | None = None,
+) -> TwistLM:
+    """Load a checkpoint (`tiny`, a folder, or a fetched name) strictly, in `dtype`, on `device`.
+
+    Raises CheckpointError when the folder is incomplete or its weights do not fit its config.
+    """
+    path = find_folder(str(checkpoint)) or Path(orality.fetch(str(checkpoint)))
+    folder = read_folder(path, codebook)
+    kind: torch.dtype = getattr(torch, dtype)
+    module = _slamkit_module(folder, kind) if folder.is_slamkit else _module(folder, kind)
+    rows = module.get_input_embeddings().weight.shape[0]
+    if rows < folder.offset + folder.unit_spec.vocab_size:
+        raise CheckpointError(
+            f"{path}: the embedding has {rows} rows, but the last unit is token "
+            f"{folder.offset + folder.unit_spec.vocab_size - 1}"
+        )
+    if mask_repeats is None:
+        mask_repeats = folder.states_units and folder.unit_spec.deduplicated
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TwistLM(
+        module.to(device).eval(),
+        unit_spec=folder.unit_spec,
+        offset=folder.offset,
+        bos=folder.bos,
+        eos=folder.eos,
+        context_length=folder.context_length or 2048,
+        mask_repeats=mask_repeats,
+    )
+
+
+def _module(folder: Folder, dtype: torch.dtype) -> Any:
+    bars = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        module, info = AutoModelForCausalLM.from_pretrained(
+            folder.path,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises many kinds for a damaged folder
+        raise CheckpointError(f"{folder.path} cannot be loaded: {error}") from error
+    finally:
+        if bars:
+            hf_logging.enable_progress_bar()
+    unexpected = [name for name in info["unexpected_keys"] if not _COMPUTED.search(name)]
+    _refuse(folder.path, "lacks", info["missing_keys"])
+    _refuse(folder.path, "has tensors of another shape for", info["mismatched_keys"])
+    _refuse(folder.path, "has tensors that this architecture does not know:", unexpected)
+    return module
+
+
+def _slamkit_module(folder: Folder, dtype: torch.dtype) -> Any:
+    """slamkit's UnitLM: its base model's config is nested, its weights carry the prefix `lm.`.
+
+    slamkit itself asks a hub for the base config; here the nested one is all that is read.
+    """
+    base = dict(folder.config.get("base_config") or {})
+    kind = base.pop("model_type", None)
+    if not isinstance(kind, str):
+        raise CheckpointError(f"{folder.path / 'config.json'}: base_config names no model_type")
+    base["vocab_size"] = folder.vocab_size
+    weights = folder.path / "model.safetensors"
+    try:
+        config = AutoConfig.for_model(kind, **base)
+        stored = load_file(weights)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"{folder.path} cannot be loaded: {error}") from error
+    module: nn.Module = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    tensors = {name.removeprefix("lm."): value for name, value in stored.items()}
+    tied = set(getattr(module, "_tied_weights_keys", None) or ())
+    try:
+        missing, unexpected = module.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"{weights} does not fit its config: {error}") from error
+    if not getattr(config, "tie_word_embeddings", False):
+        tied = set()
+    _refuse(folder.path, "lacks", [name for name in missing if name not in tied])
+    _refuse(folder.path, "has tensors that this architecture does not know:", unexpected)
+    return module
+
+
+def _refuse(path: Path, what: str, names: Any) -> None:
+    found = sorted(str(name) for name in names)
+    if found:
+        shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        raise CheckpointError(f"{path} {what} {shown}; is the folder complete and unchanged?")

@@ -1,0 +1,69 @@
+"""Drawing one token per row from logits and one uniform number per row."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from orality import EvaluationError, SamplingOptions
+
+
+def uniforms(seed: int, num_samples: int, count: int) -> torch.Tensor:
+    """The random numbers of one prompt: float64 in [0, 1), shape (num_samples, count).
+
+    Sample k's numbers depend on (seed, k) alone, and its first n numbers not on `count`.
+    """
+    rows = [
+        np.random.default_rng([abs(seed), int(seed < 0), k]).random(count)
+        for k in range(num_samples)
+    ]
+    return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, count, dtype=torch.float64)
+
+
+def check(sampling: SamplingOptions) -> None:
+    """Raise EvaluationError for options that mean nothing."""
+    if sampling.temperature < 0:
+        raise EvaluationError(f"temperature must be 0 (greedy) or more, got {sampling.temperature}")
+    if not 0 < sampling.top_p <= 1:
+        raise EvaluationError(f"top_p must be in (0, 1], got {sampling.top_p}")
+    if sampling.top_k < 0:
+        raise EvaluationError(f"top_k must be 0 (off) or more, got {sampling.top_k}")
+    if sampling.repetition_penalty <= 0:
+        raise EvaluationError(
+            f"repetition_penalty must be above 0 (1 is off), got {sampling.repetition_penalty}"
+        )
+
+
+def draw(
+    logits: torch.Tensor,
+    uniform: torch.Tensor,
+    sampling: SamplingOptions,
+    *,
+    seen: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """One token id per row, shape (R,), by inverting the filtered distribution's CDF.
+
+    `logits`: float32, shape (R, V), forbidden tokens at -inf. `uniform`: shape (R,), in [0, 1).
+    `seen`: bool, shape (R, V), tokens that the repetition penalty (Keskar et al., 2019) reaches.
+    The order is the usual one: penalty, temperature, top-k, nucleus (Holtzman et al., 2020).
+    """
+    if sampling.repetition_penalty != 1.0 and seen is not None:
+        penalty = sampling.repetition_penalty
+        logits = torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    if sampling.temperature == 0 or sampling.top_k == 1:
+        return logits.argmax(-1)
+    scores = logits.double() / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[-1]:
+        least = scores.topk(sampling.top_k, dim=-1).values[:, -1:]
+        scores = scores.masked_fill(scores < least, -torch.inf)
+    probs = scores.softmax(-1)
+    if sampling.top_p < 1.0:
+        ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+        before = ordered.cumsum(-1) - ordered  # mass of the more likely tokens
+        probs = probs.masked_fill((before >= sampling.top_p).gather(-1, order.argsort(-1)), 0.0)
+    mass = probs.cumsum(-1)
+    target = (uniform * mass[:, -1]).unsqueeze(-1)
+    token = torch.searchsorted(mass, target, right=True).squeeze(-1)
+    # A uniform number next to 1 may round up to the whole mass: take the last token with any.
+    last = (probs.shape[-1] - 1) - (probs.flip(-1) > 0).int().argmax(-1)
+    return torch.minimum(token, last)
