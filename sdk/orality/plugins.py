@@ -115,8 +115,7 @@ class Registry:
                 for item in error.errors()
             ]
             raise RecipeError(
-                f"the {kind} {name!r} cannot be configured so:{''.join(lines)}\n"
-                f"  it knows: {known}"
+                f"the {kind} {name!r} cannot be configured so:{''.join(lines)}\n  it knows: {known}"
             ) from error
 
     def build(self, kind: str, name: str, **config: Any) -> Any:

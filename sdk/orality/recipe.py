@@ -47,7 +47,7 @@ class CorpusOptions(_Section):
     """Cut at exactly `prompt_seconds`, as TWIST does."""
     max_prompts: int | None = Field(None, ge=1)
     max_dev_prompts: int | None = Field(None, ge=1)
-    max_failures: float = Field(0.01, ge=0, le=1)
+    max_failures: float = Field(0.5, ge=0, le=1)
     """The share of recordings that may be unreadable (at least one always may)."""
 
 
@@ -64,9 +64,7 @@ class SamplingSection(_Section):
     @property
     def options(self) -> SamplingOptions:
         """The part that goes to the language model."""
-        return SamplingOptions(
-            self.temperature, self.top_p, self.top_k, self.repetition_penalty
-        )
+        return SamplingOptions(self.temperature, self.top_p, self.top_k, self.repetition_penalty)
 
 
 class Thresholds(_Section):
@@ -167,7 +165,9 @@ class Recipe(_Section):
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RecipeError(f"recipe {source} cannot be read: {error}") from error
         if not isinstance(data, dict):
-            raise RecipeError(f"recipe {source} must hold keys and values, not {type(data).__name__}")
+            raise RecipeError(
+                f"recipe {source} must hold keys and values, not {type(data).__name__}"
+            )
         return cls.parse(data, name=str(source))
 
     @classmethod

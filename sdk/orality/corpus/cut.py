@@ -11,9 +11,7 @@ from orality.types import Waveform, Word
 MIN_CONTINUATION_SECONDS = 1.0
 
 
-def cut_at_word(
-    words: Sequence[Word], duration: float, *, target: float = 3.0
-) -> float | None:
+def cut_at_word(words: Sequence[Word], duration: float, *, target: float = 3.0) -> float | None:
     """Seconds at which to cut: the word boundary nearest `target`.
 
     A boundary is a word's end, or the middle of the pause that follows it. At least one word stays

@@ -1,0 +1,173 @@
+"""The four steps from a prompt to a verdict, each a function from records to records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orality.audio import read_audio, write_audio
+from orality.errors import OralityError
+from orality.feedback.auto_bleu import auto_bleu
+from orality.feedback.prompts import file_name
+from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
+from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
+
+Record = dict[str, Any]
+
+
+def units_per_second(prompts: Sequence[Record]) -> float:
+    """The median pace of the prompts, which says how many units a second of speech takes."""
+    return statistics.median(len(row["units"]) / row["cut"] for row in prompts)
+
+
+def seed_of(seed: int, *names: str) -> int:
+    """A 31-bit seed that depends on the run's seed and on names, not on order or batch."""
+    text = "/".join([str(seed), *names])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def sample(
+    slm: SpeechLM,
+    batch: Sequence[Record],
+    *,
+    samples_per_prompt: int,
+    max_new_units: int,
+    sampling: SamplingOptions,
+    seed: int,
+    name: str,
+) -> list[Record]:
+    """Draw continuations of prompt records; a prompt's draws depend on `seed`, `name` and its id."""
+    drawn = slm.generate(
+        [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch],
+        num_samples=samples_per_prompt,
+        max_new_units=max_new_units,
+        sampling=sampling,
+        seeds=[seed_of(seed, name, row["id"]) for row in batch],
+    )
+    return [
+        {
+            "id": f"{row['id']}-{index}",
+            "prompt_id": row["id"],
+            "index": index,
+            "units": sample.units.ids.tolist(),
+            "log_prob": sample.log_prob,
+            "finished": sample.finished,
+        }
+        for row, samples in zip(batch, drawn, strict=True)
+        for index, sample in enumerate(samples)
+    ]
+
+
+def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, name: str) -> list[Record]:
+    """Speak continuation records into `run`/`name`/audio; one without units stays silent."""
+    waveforms = vocoder.synthesize(
+        [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch]
+    )
+    records = []
+    for row, waveform in zip(batch, waveforms, strict=True):
+        audio = None
+        if len(waveform.samples):
+            audio = f"{name}/audio/{file_name(row['id'])}.flac"
+            write_audio(run / audio, waveform)
+        records.append(
+            {
+                "id": row["id"],
+                "prompt_id": row["prompt_id"],
+                "audio": audio,
+                "seconds": waveform.duration,
+            }
+        )
+    return records
+
+
+def _waveform(speech: dict[str, Record], record_id: str, run: Path) -> Waveform | None:
+    row = speech.get(record_id)
+    return None if row is None or row["audio"] is None else read_audio(run / row["audio"])
+
+
+def transcribe(
+    transcriber: Transcriber, batch: Sequence[Record], speech: dict[str, Record], run: Path
+) -> list[Record]:
+    """Write down what was spoken; without speech the text is empty."""
+    waveforms = {row["id"]: _waveform(speech, row["id"], run) for row in batch}
+    heard = [key for key, waveform in waveforms.items() if waveform is not None]
+    transcripts = dict(
+        zip(
+            heard,
+            transcriber.transcribe([w for w in waveforms.values() if w is not None]),
+            strict=True,
+        )
+    )
+    records = []
+    for row in batch:
+        transcript = transcripts.get(row["id"])
+        text = transcript.text if transcript else ""
+        records.append(
+            {
+                "id": row["id"],
+                "prompt_id": row["prompt_id"],
+                "text": text,
+                "language": transcript.language if transcript else None,
+                "auto_bleu": auto_bleu(text),
+            }
+        )
+    return records
+
+
+def judge(
+    judge: Judge,
+    batch: Sequence[Record],
+    prompts: dict[str, Record],
+    speech: dict[str, Record],
+    transcripts: dict[str, Record],
+    run: Path,
+    *,
+    reads: frozenset[str],
+    judge_name: str,
+    scale: tuple[float, float],
+) -> list[Record]:
+    """Judge continuation records; a score outside `scale` is an error, not a verdict."""
+    requests = []
+    audio = "audio" in reads
+    for row in batch:
+        prompt = prompts[row["prompt_id"]]
+        requests.append(
+            JudgeRequest(
+                id=row["id"],
+                language=prompt["language"],
+                prompt_text=prompt["prompt_text"],
+                continuation_text=transcripts.get(row["id"], {}).get("text"),
+                prompt_audio=read_audio(run / prompt["prompt_audio"]) if audio else None,
+                continuation_audio=_waveform(speech, row["id"], run) if audio else None,
+                prompt_units=Units(np.asarray(prompt["units"], dtype=np.int64)),
+                continuation_units=Units(np.asarray(row["units"], dtype=np.int64)),
+            )
+        )
+    verdicts = judge.score(requests)
+    if len(verdicts) != len(batch):
+        raise OralityError(
+            f"judge {judge_name!r} gave {len(verdicts)} verdicts for {len(batch)} requests"
+        )
+    for verdict in verdicts:
+        if verdict.score is not None and not scale[0] <= verdict.score <= scale[1]:
+            raise OralityError(
+                f"judge {judge_name!r} gave the score {verdict.score}, outside its scale "
+                f"{scale[0]:g} to {scale[1]:g}"
+            )
+    return [
+        {
+            "id": row["id"],
+            "prompt_id": row["prompt_id"],
+            "judge": judge_name,
+            "score": verdict.score,
+            "rationale": verdict.rationale,
+            "metrics": json.dumps(dict(verdict.metrics), sort_keys=True),
+        }
+        for row, verdict in zip(batch, verdicts, strict=True)
+    ]
