@@ -62,9 +62,7 @@ def compare_units(left: str, a: UnitSpec, right: str, b: UnitSpec) -> list[str]:
         if item.name == "fingerprint" and None in (first, second):
             continue
         if first != second:
-            problems.append(
-                f"units.{item.name}: {left} has {first!r}, {right} has {second!r}"
-            )
+            problems.append(f"units.{item.name}: {left} has {first!r}, {right} has {second!r}")
     return problems
 
 

@@ -239,7 +239,8 @@ def _version_mismatch(entry_point: importlib.metadata.EntryPoint) -> str:
         except InvalidRequirement:
             continue
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if requirement.name == "orality" and applies and requirement.specifier:
-            if not requirement.specifier.contains(installed, prereleases=True):
-                return f"it wants orality{requirement.specifier}, installed is {installed}"
+        if requirement.name != "orality" or not applies:
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            return f"it wants orality{requirement.specifier}, installed is {installed}"
     return ""

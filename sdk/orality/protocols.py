@@ -95,9 +95,7 @@ class SpeechLM(Protocol):
         """
         ...
 
-    def log_likelihood(
-        self, batch: Sequence[Units], *, convention: str = "no_bos"
-    ) -> list[float]:
+    def log_likelihood(self, batch: Sequence[Units], *, convention: str = "no_bos") -> list[float]:
         """Sum of log-probabilities in nats, one per item, full-vocabulary softmax.
 
         `no_bos`: units 2..T given those before. `bos_eos`: also the first unit given BOS and the

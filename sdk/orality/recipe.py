@@ -249,6 +249,5 @@ def _locate(source: str | Path) -> Path:
         raise RecipeError(f"there is no recipe file {source}")
     if str(source) in shipped_recipes():
         return Path(str(resources.files("orality") / "recipes" / f"{source}.yaml"))
-    raise RecipeError(
-        f"no recipe is called {str(source)!r}; give a path, or one of {', '.join(shipped_recipes())}"
-    )
+    known = ", ".join(shipped_recipes())
+    raise RecipeError(f"no recipe is called {str(source)!r}; give a path, or one of {known}")

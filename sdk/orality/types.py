@@ -109,7 +109,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgeRequest:
-    """A prompt and one continuation, in every form that is at hand; a judge reads what it declares."""
+    """A prompt and one continuation in every form at hand; a judge reads what it declares."""
 
     prompt_text: str | None = None
     continuation_text: str | None = None

@@ -1,4 +1,4 @@
-"""A corpus is a shipped name, a folder of recordings, or a JSONL manifest; all become utterances."""
+"""A corpus is a shipped name, a folder of recordings or a JSONL manifest: all utterances."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
     A manifest's rows hold `audio` (relative to the manifest) and may hold `id`, `text`, `words`
     ([[word, start, end], ...] in seconds), `split` and `language`. A folder may hold a
     `manifest.jsonl`; without one, every recording below it is taken, with a text file of the same
-    stem as its transcript. Without a split, a hash of the id gives 80 % train, 10 % dev, 10 % test.
+    stem as its transcript. Without splits, the order of the ids' hashes gives 80 % train, 10 % dev
+    and 10 % test, at least one of each from three recordings on.
     Raises CorpusError when there is nothing, or a row is malformed.
     """
     source = Path(path)
@@ -59,11 +61,12 @@ def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
         )
     if not rows:
         raise CorpusError(
-            f"corpus {path} holds no recordings ({', '.join(sorted(AUDIO_SUFFIXES))} are looked for)"
+            f"corpus {path} holds no recordings; looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
         )
-    utterances = [_utterance(row, root, language) for row in rows]
+    splits = _default_splits([str(row["id"]) for row in rows])
+    utterances = [_utterance(row, root, language, splits) for row in rows]
     utterances.sort(key=lambda item: item.id)
-    for first, second in zip(utterances, utterances[1:], strict=False):
+    for first, second in pairwise(utterances):
         if first.id == second.id:
             raise CorpusError(f"corpus {path} has the id {first.id!r} twice")
     return utterances
@@ -108,13 +111,15 @@ def _read_manifest(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _utterance(row: dict[str, Any], root: Path, language: str) -> Utterance:
+def _utterance(
+    row: dict[str, Any], root: Path, language: str, splits: dict[str, str]
+) -> Utterance:
     name = str(row["id"])
     try:
         words = tuple(Word(str(w), float(a), float(b)) for w, a, b in row.get("words") or ())
     except (TypeError, ValueError) as error:
         raise CorpusError(f"{row['_where']}: words must be [word, start, end] triples") from error
-    split = row.get("split") or _split_of(name)
+    split = row.get("split") or splits[name]
     if split not in SPLITS:
         raise CorpusError(f"{row['_where']}: split is {split!r}, it must be one of {SPLITS}")
     return Utterance(
@@ -127,6 +132,10 @@ def _utterance(row: dict[str, Any], root: Path, language: str) -> Utterance:
     )
 
 
-def _split_of(name: str) -> str:
-    bucket = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
-    return {8: "dev", 9: "test"}.get(bucket, "train")
+def _default_splits(names: list[str]) -> dict[str, str]:
+    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    share = max(1, len(ordered) // 10) if len(ordered) >= 3 else 0
+    chosen = dict.fromkeys(ordered, "train")
+    chosen |= dict.fromkeys(ordered[:share], "dev")
+    chosen |= dict.fromkeys(ordered[share : 2 * share], "test")
+    return chosen

@@ -42,7 +42,7 @@ def sample(
     seed: int,
     name: str,
 ) -> list[Record]:
-    """Draw continuations of prompt records; a prompt's draws depend on `seed`, `name` and its id."""
+    """Draw continuations of prompts; the draws depend on `seed`, `name` and the prompt's id."""
     drawn = slm.generate(
         [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch],
         num_samples=samples_per_prompt,

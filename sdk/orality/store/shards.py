@@ -86,9 +86,8 @@ def run_stage(
         outputs = compute(batch)
         unanswered = {record["id"] for record in batch} - {record[source] for record in outputs}
         if unanswered:
-            raise StoreError(
-                f"stage {name or folder.name} gave no record for {', '.join(sorted(unanswered)[:3])}"
-            )
+            missed = ", ".join(sorted(unanswered)[:3])
+            raise StoreError(f"stage {name or folder.name} gave no record for {missed}")
         write_shard(folder, outputs, schema)
         finished = len(inputs) - len(missing) + start + len(batch)
         progress(name or folder.name, finished, len(inputs))

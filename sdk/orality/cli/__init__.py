@@ -1,0 +1,39 @@
+"""The command `orality`: parses and calls, no logic."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+
+
+def main() -> None:
+    """Run the command line; every expected failure ends in one message and a non-zero code."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    from orality.cli.commands import app
+    from orality.errors import OralityError
+
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_time=False, show_path=False)],
+    )
+    logging.getLogger("orality").setLevel(logging.INFO)
+    try:
+        app()
+    except OralityError as error:
+        console.print("[bold red]error:[/] ", end="")
+        console.print(str(error), markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("stopped; what was finished is kept: the same command goes on from there")
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        console.print("[bold red]error:[/] the disk is full; what was finished is kept: free some")
+        console.print("space and run the same command again")
+        sys.exit(1)

@@ -1,0 +1,137 @@
+"""The commands, one function each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orality.cli.progress import show_progress
+
+app = typer.Typer(
+    help="Align spoken language models with AI feedback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The run folder; runs/NAME if not given.")
+]
+CorpusOption = Annotated[
+    str | None,
+    typer.Option("--corpus", help="A folder of recordings or a manifest, instead of the recipe's."),
+]
+
+
+@app.command()
+def align(
+    recipe: RecipeArgument = "tiny", out: OutOption = None, corpus: CorpusOption = None
+) -> None:
+    """Run a whole recipe: pairs, training, curriculum, evaluation, report."""
+    from orality.curriculum import align as run_align
+
+    chosen, folder = _recipe(recipe, out, corpus)
+    console.print(f"recipe [bold]{chosen.name}[/], run folder [bold]{folder}[/]")
+    with show_progress(console) as progress:
+        run_align(chosen, folder, progress=progress)
+    print((folder / "table.md").read_text(encoding="utf-8"))
+    console.print(f"listen to the results: [bold]{folder / 'report.html'}[/]")
+
+
+@app.command()
+def pairs(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption = None) -> None:
+    """Make the first round's preference pairs."""
+    from orality.curriculum import build_pairs
+    from orality.feedback import read_pairs
+
+    chosen, folder = _recipe(recipe, out, corpus)
+    with show_progress(console) as progress:
+        made = build_pairs(chosen, folder, progress=progress)
+    print(f"{len(read_pairs(made))} pairs in {made}")
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    pairs: Annotated[Path, typer.Argument(help="A folder of pair shards, as `pairs` makes it.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the adapter goes.")],
+) -> None:
+    """Train an adapter on stored pairs."""
+    from orality.curriculum import train as run_train
+    from orality.recipe import Recipe
+
+    with show_progress(console) as progress:
+        adapter = run_train(Recipe.load(recipe), pairs, out, progress=progress)
+    print(f"the adapter is in {adapter}")
+
+
+@app.command()
+def evaluate(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption = None) -> None:
+    """Measure the pre-trained model and every adapter of a run."""
+    from orality.curriculum import evaluate as run_evaluate
+
+    chosen, folder = _recipe(recipe, out, corpus)
+    with show_progress(console) as progress:
+        run_evaluate(chosen, folder, progress=progress)
+    print((folder / "table.md").read_text(encoding="utf-8"))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Write the table and the page to listen to from what a run has stored."""
+    from orality.report import write_report
+
+    print(write_report(run))
+
+
+@app.command()
+def plugins() -> None:
+    """List the components that are installed, and what is wrong with the rest."""
+    from orality.plugins import load
+
+    registry = load()
+    table = Table("plugin", "distribution", "version", "status", "provides")
+    for status in sorted(registry.statuses, key=lambda item: item.name):
+        provides = ", ".join(status.provides) or status.detail
+        table.add_row(status.name, status.distribution, status.version, status.status, provides)
+    Console().print(table)
+
+
+@app.command()
+def check(recipe: RecipeArgument, corpus: CorpusOption = None) -> None:
+    """Check a recipe and that its components fit, without reading any weight."""
+    chosen, _ = _recipe(recipe, None, corpus)
+    stack = chosen.check()
+    units = stack.slm[0].describe(stack.slm[1])
+    print(f"{chosen.name}: fine" + ("" if units is None else f" ({units.codebook})"))
+
+
+@app.command()
+def pretrain(
+    recipe: Annotated[str, typer.Argument(help="A pretraining recipe: a file, or `tiny`.")],
+    out: OutOption = None,
+    corpus: CorpusOption = None,
+) -> None:
+    """Make a stack of one's own: tokenizer, unit language model, unit vocoder."""
+    from orality.pretraining import pretrain as run_pretrain
+
+    folder = out or Path("runs") / f"pretrain-{Path(recipe).stem}"
+    options: dict[str, Any] = {} if corpus is None else {"corpus": corpus}
+    with show_progress(console) as progress:
+        made = run_pretrain(recipe, folder, progress=progress, **options)
+    print(f"the stack is in {made}")
+
+
+def _recipe(recipe: str, out: Path | None, corpus: str | None) -> tuple[Any, Path]:
+    from orality.recipe import Recipe
+
+    chosen = Recipe.load(recipe)
+    if corpus is not None:
+        chosen = chosen.with_corpus(corpus)
+    return chosen, out or Path("runs") / chosen.name

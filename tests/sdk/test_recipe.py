@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from orality import CompatibilityError, Recipe, RecipeError
+from orality.recipe import shipped_recipes
+
+
+def toy(**changes):
+    data = Recipe.load("toy").model_dump()
+    data.update(changes)
+    return data
+
+
+def test_the_shipped_recipes_are_these():
+    assert shipped_recipes() == ["align-slm-1.3b", "align-slm-7b", "tiny", "tiny-table1", "toy"]
+
+
+@pytest.mark.parametrize("name", ["align-slm-1.3b", "align-slm-7b", "tiny", "tiny-table1", "toy"])
+def test_every_shipped_recipe_fits_together_without_weights(name):
+    assert Recipe.load(name).check().judge is not None
+
+
+def test_a_recipe_survives_its_own_dump(tmp_path):
+    path = tmp_path / "again.yaml"
+    path.write_text(Recipe.load("tiny").dump())
+    assert Recipe.load(path) == Recipe.load("tiny")
+
+
+def test_every_mistake_is_listed_at_once():
+    data = toy(toknizer={"name": "toy"}, seed="one")
+    data["sampling"] = {"samples_per_prompt": 1}
+    with pytest.raises(RecipeError) as caught:
+        Recipe.parse(data, name="mine.yaml")
+    message = str(caught.value)
+    assert "toknizer: unknown key" in message
+    assert "seed:" in message
+    assert "sampling.samples_per_prompt" in message
+
+
+def test_steps_and_epochs_exclude_each_other():
+    data = toy()
+    data["training"] = {"steps": 5, "epochs": 1}
+    with pytest.raises(RecipeError, match="either steps or epochs"):
+        Recipe.parse(data)
+
+
+def test_an_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(RecipeError, match="tiny-table1"):
+        Recipe.load("tinny")
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(RecipeError, match="there is no recipe file nowhere/at-all.yaml"):
+        Recipe.load("nowhere/at-all.yaml")
+
+
+def test_broken_yaml_is_named(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("name: [unclosed")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(path)
+
+
+def test_yaml_never_builds_objects(tmp_path):
+    path = tmp_path / "evil.yaml"
+    path.write_text("name: !!python/object/apply:os.system ['touch pwned']")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(path)
+
+
+def test_a_threshold_outside_the_scale_is_refused():
+    with pytest.raises(CompatibilityError, match="outside the scale 1 to 5"):
+        Recipe.parse(toy(rounds=[{"rejected": 1, "chosen": 6}])).check()
+
+
+def test_the_fingerprint_follows_the_settings_and_not_the_description():
+    recipe = Recipe.parse(toy())
+    assert Recipe.parse(toy(description="other words")).fingerprint == recipe.fingerprint
+    assert Recipe.parse(toy(seed=9)).fingerprint != recipe.fingerprint
