@@ -78,7 +78,8 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
     room = vocab_size - offset
     if offset < 0 or room < 1:
         raise CheckpointError(
-            f"{path / 'config.json'}: offset {offset} leaves no unit in a vocabulary of {vocab_size}"
+            f"{path / 'config.json'}: offset {offset} leaves no unit in a vocabulary of "
+            f"{vocab_size} tokens"
         )
     states_units = (path / "units.json").is_file()
     spec = _stated_spec(path) if states_units else _guessed_spec(room, codebook)
@@ -86,8 +87,8 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
         raise CheckpointError(f"{path} is over {spec.codebook!r}, not {codebook!r} as configured")
     if spec.vocab_size > room:
         raise CheckpointError(
-            f"{path}: the codebook {spec.codebook!r} has {spec.vocab_size} units, but the vocabulary "
-            f"of {vocab_size} with offset {offset} holds {room}"
+            f"{path}: the codebook {spec.codebook!r} has {spec.vocab_size} units, but the "
+            f"vocabulary of {vocab_size} tokens with offset {offset} holds {room}"
         )
     units = range(offset, offset + spec.vocab_size)
     special = {"bos_token_id": 1, "eos_token_id": 1} if slamkit else config

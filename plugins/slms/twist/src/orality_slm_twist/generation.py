@@ -70,7 +70,7 @@ def _job(slm: TwistLM, index: int, prompt: Units, seed: int, max_new_units: int)
     tokens = slm.to_input_ids(prompt)
     if not len(tokens):
         if slm.bos is None:
-            raise EvaluationError(f"prompt {index} is empty and this model has no BOS to begin with")
+            raise EvaluationError(f"prompt {index} is empty and the model has no BOS to begin with")
         tokens = torch.tensor([slm.bos])
     room = slm.context_length - len(tokens)
     if room < 1:

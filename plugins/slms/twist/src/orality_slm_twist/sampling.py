@@ -48,8 +48,8 @@ def draw(
     The order is the usual one: penalty, temperature, top-k, nucleus (Holtzman et al., 2020).
     """
     if sampling.repetition_penalty != 1.0 and seen is not None:
-        penalty = sampling.repetition_penalty
-        logits = torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+        by = sampling.repetition_penalty
+        logits = torch.where(seen, torch.where(logits > 0, logits / by, logits * by), logits)
     if sampling.temperature == 0 or sampling.top_k == 1:
         return logits.argmax(-1)
     scores = logits.double() / sampling.temperature

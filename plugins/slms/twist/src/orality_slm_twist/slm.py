@@ -87,7 +87,7 @@ class TwistLM:
         """
         ids = np.asarray(units.ids)
         if ids.ndim != 1:
-            raise CompatibilityError([f"units: the model reads one codebook, got shape {ids.shape}"])
+            raise CompatibilityError([f"units: wanted one id per unit, got shape {ids.shape}"])
         if ids.size and ids.dtype.kind not in "iu":
             raise CompatibilityError([f"units: ids must be integers, got {ids.dtype}"])
         size = self._unit_spec.vocab_size
