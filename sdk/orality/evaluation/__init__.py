@@ -1,0 +1,1 @@
+"""Measuring spoken language models: one module per benchmark or metric family."""

@@ -1,0 +1,149 @@
+"""From items to figures: means with intervals, and paired comparisons of systems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orality.evaluation.generation import PERPLEXITY
+from orality.evaluation.likelihood import Accuracy
+from orality.evaluation.results import Comparison, Item, Metric
+from orality.evaluation.statistics import (
+    accuracy_interval,
+    bootstrap_interval,
+    cluster_means,
+    holm,
+    mcnemar_p,
+    paired_interval,
+    permutation_p,
+)
+
+GENERATION = "prompts"
+"""The benchmark's name in figures of generated continuations."""
+
+Transform = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure with what a paired test needs: `means` by cluster, on the scale that is averaged.
+
+    `transform` leads from the mean to the figure (exp for perplexity, None elsewhere).
+    """
+
+    metric: Metric
+    means: Mapping[str, float]
+    transform: Transform | None = None
+
+
+def measure_accuracy(
+    system: str, metric: str, benchmark: str, group: str | None, found: Accuracy, *, seed: int
+) -> Measured:
+    """A likelihood benchmark's accuracy with its interval."""
+    interval = accuracy_interval(list(found.means.values()), seed=seed)
+    counts = (found.n, found.n_failed, found.n_ties)
+    return Measured(
+        Metric(system, metric, benchmark, group, found.value, *counts, interval), found.means
+    )
+
+
+def measure_items(items: Sequence[Item], *, benchmark: str, seed: int) -> Measured | None:
+    """The mean over clusters of one system's items of one metric; None if all of them failed.
+
+    Perplexities are averaged as logarithms, so that one bad sentence does not decide.
+    """
+    first = items[0]
+    logarithmic = first.metric.split("/")[0] == PERPLEXITY
+    known = [(item.value, item.cluster) for item in items if item.value is not None]
+    if not known:
+        return None
+    values = [math.log(value) if logarithmic else value for value, _ in known]
+    means = cluster_means(values, [cluster for _, cluster in known])
+    transform: Transform | None = np.exp if logarithmic else None
+    mean = math.fsum(means.values()) / len(means)
+    value = math.exp(mean) if logarithmic else mean
+    interval = bootstrap_interval(list(means.values()), transform=transform, seed=seed)
+    metric = Metric(
+        system=first.system,
+        metric=first.metric,
+        benchmark=benchmark,
+        group=None,
+        value=value,
+        n=len(known),
+        n_failed=len(items) - len(known),
+        n_ties=0,
+        ci=interval,
+    )
+    return Measured(metric, means, transform)
+
+
+def compare(a: Measured, b: Measured, *, seed: int) -> Comparison | None:
+    """Test `a` against `b` on the clusters both have; None if there are none.
+
+    Exact McNemar where every cluster is one right or wrong answer; otherwise (scores, ties,
+    several voices) a paired permutation test of the clusters' means.
+    """
+    shared = [name for name in a.means if name in b.means]
+    if not shared:
+        return None
+    left = np.array([a.means[name] for name in shared])
+    right = np.array([b.means[name] for name in shared])
+    change = a.transform or (lambda x: x)
+    is_accuracy = a.metric.benchmark != GENERATION
+    binary = is_accuracy and bool(np.isin([left, right], (0.0, 1.0)).all())
+    p_value = mcnemar_p(left, right) if binary else permutation_p(left, right, seed=seed)
+    return Comparison(
+        metric=a.metric.metric,
+        benchmark=a.metric.benchmark,
+        group=a.metric.group,
+        a=a.metric.system,
+        b=b.metric.system,
+        difference=float(change(left.mean()) - change(right.mean())),
+        ci=paired_interval(left, right, transform=a.transform, seed=seed),
+        p_value=p_value,
+        p_holm=p_value,
+        test="mcnemar-exact" if binary else "paired-permutation",
+        n=len(shared),
+    )
+
+
+def compare_systems(
+    measured: Mapping[str, Sequence[Measured]],
+    baseline: str,
+    *,
+    groups: Iterable[str | None] = (None,),
+    seed: int,
+) -> list[Comparison]:
+    """Every system against `baseline`, and every later one against its predecessor.
+
+    `measured` by system, in order. Holm's correction is made over each of the two families, all
+    metrics together, over whole benchmarks only; `groups` also named are a family of their own.
+    """
+    names = list(measured)
+    with_baseline = [(name, baseline) for name in names if name != baseline]
+    in_turn = [
+        (later, earlier)
+        for earlier, later in pairwise(names)
+        if earlier != baseline and later != baseline
+    ]
+    found: list[Comparison] = []
+    for pairs in (with_baseline, in_turn):
+        for group in groups:
+            family = []
+            for a, b in pairs:
+                others = {m.metric.metric: m for m in measured[b] if m.metric.group == group}
+                for mine in measured[a]:
+                    other = others.get(mine.metric.metric)
+                    if mine.metric.group != group or other is None:
+                        continue
+                    comparison = compare(mine, other, seed=seed)
+                    if comparison is not None:
+                        family.append(comparison)
+            corrected = holm([item.p_value for item in family])
+            found += [replace(c, p_holm=p) for c, p in zip(family, corrected, strict=True)]
+    return found

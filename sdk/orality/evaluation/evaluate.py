@@ -1,0 +1,212 @@
+"""All systems on all benchmarks and prompts, paired, resumable, with statistics: `results.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from orality.errors import EvaluationError
+from orality.evaluation.aggregate import Measured, compare_systems
+from orality.evaluation.benchmarks import BenchmarkSource, choose
+from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.likelihood import Normalize
+from orality.evaluation.measuring import Measuring, slug
+from orality.evaluation.pairs import BenchmarkPair
+from orality.evaluation.results import Item, Results, System, write_items, write_results
+from orality.evaluation.swuggy import IN_VOCABULARY
+from orality.evaluation.tables import write_tables
+from orality.evaluation.units import spec_name, units_of_files
+from orality.progress import Progress, silent
+from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.store import Run
+from orality.types import SamplingOptions, UnitSpec
+
+CONVENTIONS = ("no_bos", "bos_eos")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """What results say about a system; `fingerprint` names its weights.
+
+    Where a fingerprint is given, results of other weights under the same name are refused.
+    """
+
+    description: str = ""
+    adapter: str | None = None
+    fingerprint: str | None = None
+
+
+def evaluate_systems(
+    *,
+    systems: Mapping[str, Callable[[], SpeechLM]],
+    tokenizer: SpeechTokenizer,
+    vocoder: Vocoder | None,
+    transcriber: Transcriber | None,
+    judge: Judge | None,
+    benchmarks: Mapping[str, BenchmarkSource],
+    prompts: Sequence[EvaluationPrompt],
+    out: Path,
+    baseline: str,
+    samples_per_prompt: int = 1,
+    max_new_units: int = 250,
+    sampling: SamplingOptions | None = None,
+    seed: int = 0,
+    convention: str = "no_bos",
+    normalize: Normalize = "mean",
+    limit: int | None = None,
+    reads: frozenset[str] = frozenset({"text"}),
+    scale: tuple[float, float] = (-math.inf, math.inf),
+    judge_name: str = "judge",
+    transcriber_name: str = "transcriber",
+    info: Mapping[str, SystemInfo] | None = None,
+    recipe: str = "",
+    details: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> Results:
+    """Measure systems on likelihood benchmarks and on continuations of held-out prompts.
+
+    Same pairs, prompts and seeds for every system; each is built once at most, when something is
+    left to do, and let go before the next. `benchmarks`: the column's name to its source; `limit`
+    pairs of each at most. `reads` and `scale` are the judge's; one that reads no text needs no
+    transcriber, and no prompts need no judge. `details` are added to the results' settings.
+
+    Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`, items.jsonl,
+    results.json, table.md, table.csv, table.tex. What a killed evaluation left there is not done
+    again; files made with other settings raise EvaluationError. Every system is tested against
+    `baseline`, and every later one against its predecessor.
+    """
+    if prompts and judge is None:
+        raise EvaluationError("continuations of prompts need a judge; give one, or no prompts")
+    how = judge and Continuing(
+        vocoder=vocoder,
+        transcriber=transcriber,
+        judge=judge,
+        reads=reads,
+        scale=scale,
+        judge_name=judge_name,
+        transcriber_name=transcriber_name,
+        samples_per_prompt=samples_per_prompt,
+        max_new_units=max_new_units,
+        sampling=sampling or SamplingOptions(),
+        seed=seed,
+    )
+    _check(systems, baseline, benchmarks, convention, normalize)
+    if prompts and how:
+        how.check(prompts)
+    chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
+    with Run(out).lock():
+        files = [f for pairs in chosen.values() for p in pairs for f in (p.positive, p.negative)]
+        encoded = units_of_files(files, tokenizer, cache=out / "units.jsonl", progress=progress)
+        measured: dict[str, list[Measured]] = {}
+        items: list[Item] = []
+        for name, build in systems.items():
+            facts = (info or {}).get(name, SystemInfo())
+            model = _once(name, build, tokenizer.unit_spec)
+            work = Measuring(name, out, model, facts.fingerprint, seed, progress)
+            for column, pairs in chosen.items():
+                source = benchmarks[column]
+                settings = {
+                    "units": spec_name(tokenizer.unit_spec),
+                    "convention": convention,
+                    "source": source.label or str(source.path),
+                    "split": source.split,
+                }
+                work.likelihood(column, source.kind, pairs, encoded, settings, normalize)
+            if prompts and how:
+                work.generation(prompts, how)
+            measured[name] = work.measured
+            items += work.items
+        results = Results(
+            systems=[_record(name, info) for name in systems],
+            results=[m.metric for found in measured.values() for m in found],
+            comparisons=compare_systems(
+                measured, baseline, groups=(None, IN_VOCABULARY), seed=seed
+            ),
+            settings={
+                "baseline": baseline,
+                "seed": seed,
+                "convention": convention,
+                "normalize": normalize,
+                "limit": limit,
+                "units": spec_name(tokenizer.unit_spec),
+                "benchmarks": {
+                    name: _describe(source, chosen[name]) for name, source in benchmarks.items()
+                },
+                "prompts": len(prompts),
+                "continuations": how.settings(prompts) if prompts and how else None,
+                **(details or {}),
+            },
+            recipe=recipe,
+        )
+        write_items(out / "items.jsonl", items)
+        write_results(out / "results.json", results)
+        write_tables(out, results)
+    return results
+
+
+def _check(
+    systems: Mapping[str, object],
+    baseline: str,
+    benchmarks: Mapping[str, object],
+    convention: str,
+    normalize: str,
+) -> None:
+    if baseline not in systems:
+        raise EvaluationError(
+            f"the baseline {baseline!r} is none of the systems {', '.join(systems) or '(none)'}"
+        )
+    for name in systems:
+        if not re.fullmatch(r"\w[\w .+-]*", name) or name != name.strip():
+            raise EvaluationError(f"a system's name becomes a folder's, which {name!r} cannot")
+    slugs = [slug(name) for name in benchmarks]
+    if len(set(slugs)) < len(slugs) or not all(slugs):
+        raise EvaluationError(f"benchmarks need different names, got {', '.join(benchmarks)}")
+    if convention not in CONVENTIONS:
+        raise EvaluationError(
+            f"the convention is one of {', '.join(CONVENTIONS)}, got {convention!r}"
+        )
+    if normalize not in get_args(Normalize):
+        raise EvaluationError(f"normalize is one of mean, sum, got {normalize!r}")
+
+
+def _describe(source: BenchmarkSource, pairs: Sequence[BenchmarkPair]) -> dict[str, Any]:
+    listed = [[p.id, p.positive.name, p.negative.name, p.group, p.cluster] for p in pairs]
+    return {
+        "kind": source.kind,
+        "source": source.label or str(source.path),
+        "split": source.split,
+        "pairs": len(pairs),
+        "clusters": len({p.cluster for p in pairs}),
+        "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+    }
+
+
+def _record(name: str, info: Mapping[str, SystemInfo] | None) -> System:
+    facts = (info or {}).get(name, SystemInfo())
+    return System(name, facts.description, facts.adapter)
+
+
+def _once(name: str, build: Callable[[], SpeechLM], units: UnitSpec) -> Callable[[], SpeechLM]:
+    kept: list[SpeechLM] = []
+
+    def get() -> SpeechLM:
+        if not kept:
+            slm = build()
+            if (slm.unit_spec.codebook, slm.unit_spec.vocab_size) != (
+                units.codebook,
+                units.vocab_size,
+            ):
+                raise EvaluationError(
+                    f"the tokenizer gives {spec_name(units)}, but system {name!r} models "
+                    f"{spec_name(slm.unit_spec)}"
+                )
+            kept.append(slm)
+        return kept[0]
+
+    return get

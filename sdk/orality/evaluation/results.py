@@ -1,0 +1,172 @@
+"""What an evaluation found: typed records, `results.json` and `items.jsonl`. JSON is the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orality.errors import EvaluationError
+from orality.evaluation.statistics import Interval
+from orality.store.files import atomic_write, write_json
+
+VERSION = 1
+_LOWER_IS_BETTER = ("auto-bleu", "ppl", "wer", "cer", "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A model under test; `adapter`: where its weights lie, None for the pre-trained one."""
+
+    name: str
+    description: str = ""
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One observation of one metric; `value` is None where it failed, `details` say why.
+
+    `cluster`: items that share it are not independent; across systems it says what to compare.
+    """
+
+    id: str
+    system: str
+    metric: str
+    value: float | None
+    cluster: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure of one system. Accuracies, auto-BLEU and shares are in [0, 1], not percent.
+
+    `metric` carries its variant and models; `group` is a part of the benchmark, None the whole.
+    `n` items were counted, `n_failed` could not be, `n_ties` of the counted were undecided.
+    """
+
+    system: str
+    metric: str
+    benchmark: str
+    group: str | None
+    value: float
+    n: int
+    n_failed: int
+    n_ties: int
+    ci: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`difference` = value of system `a` - value of system `b`, on the clusters both have (`n`).
+
+    `p_holm`: corrected over all metrics and systems compared in the same way (with the baseline,
+    or each with its predecessor).
+    """
+
+    metric: str
+    benchmark: str
+    group: str | None
+    a: str
+    b: str
+    difference: float
+    ci: Interval | None
+    p_value: float
+    p_holm: float
+    test: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that goes into `results.json`."""
+
+    systems: Sequence[System]
+    results: Sequence[Metric]
+    comparisons: Sequence[Comparison] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+
+    def find(self, system: str, metric: str, group: str | None = None) -> Metric | None:
+        """A system's figure, or None if it was not measured."""
+        for result in self.results:
+            if (result.system, result.metric, result.group) == (system, metric, group):
+                return result
+        return None
+
+    def compare(self, metric: str, a: str, b: str, group: str | None = None) -> Comparison | None:
+        """The comparison of `a` with `b`, or None if it was not made."""
+        for item in self.comparisons:
+            if (item.metric, item.group, item.a, item.b) == (metric, group, a, b):
+                return item
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as `results.json` holds it."""
+        return {
+            "version": VERSION,
+            "recipe": self.recipe,
+            "systems": [asdict(item) for item in self.systems],
+            "results": [asdict(item) for item in self.results],
+            "comparisons": [asdict(item) for item in self.comparisons],
+            "settings": dict(self.settings),
+        }
+
+
+def higher_is_better(metric: str) -> bool:
+    """The direction of a metric, by the first part of its id."""
+    return metric.split("/")[0] not in _LOWER_IS_BETTER
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Write `results.json`; a crash leaves the old file or the new one."""
+    write_json(path, results.to_dict())
+
+
+def read_results(path: Path) -> Results:
+    """Read `results.json`; EvaluationError if it is damaged or of another version."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["version"] != VERSION:
+            raise EvaluationError(
+                f"{path} has version {data['version']}, this orality reads version {VERSION}"
+            )
+        return Results(
+            systems=[System(**item) for item in data["systems"]],
+            results=[Metric(**_with_interval(item)) for item in data["results"]],
+            comparisons=[Comparison(**_with_interval(item)) for item in data["comparisons"]],
+            settings=data["settings"],
+            recipe=data["recipe"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(f"{path} cannot be read as results: {error}") from error
+
+
+def write_items(path: Path, items: Sequence[Item]) -> None:
+    """Write `items.jsonl`, one line per item and metric."""
+    lines = [json.dumps(asdict(item), ensure_ascii=False, allow_nan=False) for item in items]
+    data = "".join(line + "\n" for line in lines).encode()
+    atomic_write(path, lambda file: file.write(data))
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read `items.jsonl`; EvaluationError names the damaged line."""
+    items = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            items.append(Item(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise EvaluationError(f"{path}, line {number} is damaged: {error}") from error
+    return items
+
+
+def _with_interval(item: Mapping[str, Any]) -> dict[str, Any]:
+    interval = item["ci"]
+    return {**item, "ci": None if interval is None else Interval(**interval)}

@@ -1,0 +1,174 @@
+"""Intervals and tests for tables: what a difference between two systems is worth.
+
+An observation is a cluster (a word in all its voices, a prompt with all its samples): what lies
+inside one is not independent. Sources: Hesterberg, "What teachers should know about the
+bootstrap" (2015), for the expanded percentile; Phipson and Smyth (2010) for the Monte Carlo
+p-value; Holm (1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from orality.errors import EvaluationError
+
+Values = Sequence[float] | NDArray[np.float64]
+_CHUNK = 4_000_000  # random numbers held at once
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval and the method that made it."""
+
+    method: str
+    level: float
+    low: float
+    high: float
+
+
+def cluster_means(values: Sequence[float], clusters: Sequence[str]) -> dict[str, float]:
+    """The mean of each cluster's values, in order of first appearance."""
+    groups: dict[str, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        groups.setdefault(cluster, []).append(value)
+    return {name: math.fsum(group) / len(group) for name, group in groups.items()}
+
+
+def bootstrap_interval(
+    values: Values,
+    *,
+    transform: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval | None:
+    """An interval for `transform(mean)`, drawing whole clusters with replacement.
+
+    `values`: one per cluster. Percentile bootstrap, its tails widened so that small samples keep
+    their coverage. None with fewer than two clusters, where nothing can be said.
+    """
+    data = _finite(values)
+    if len(data) < 2:
+        return None
+    means = _resampled_means(data, resamples, np.random.default_rng(seed))
+    if transform is not None:
+        means = transform(means)
+    low, high = np.quantile(means, _expanded_tails(len(data), level))
+    return Interval("cluster-bootstrap", level, float(low), float(high))
+
+
+def accuracy_interval(values: Values, *, level: float = 0.95, seed: int = 0) -> Interval | None:
+    """The bootstrap's interval of an accuracy, or the exact binomial one if all agree.
+
+    Where every cluster is right (or every one wrong) a bootstrap would claim certainty.
+    """
+    data = _finite(values)
+    if len(data) and (np.all(data == 1) or np.all(data == 0)):
+        exact = stats.binomtest(int(data.sum()), len(data)).proportion_ci(level, "exact")
+        return Interval("clopper-pearson", level, float(exact.low), float(exact.high))
+    return bootstrap_interval(data, level=level, seed=seed)
+
+
+def paired_interval(
+    a: Values,
+    b: Values,
+    *,
+    transform: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval | None:
+    """An interval for transform(mean(a)) - transform(mean(b)), clusters drawn for both at once."""
+    left, right = _paired(a, b)
+    if len(left) < 2:
+        return None
+    # The same seed draws the same clusters.
+    means = [_resampled_means(x, resamples, np.random.default_rng(seed)) for x in (left, right)]
+    if transform is not None:
+        means = [transform(x) for x in means]
+    low, high = np.quantile(means[0] - means[1], _expanded_tails(len(left), level))
+    return Interval("paired-cluster-bootstrap", level, float(low), float(high))
+
+
+def permutation_p(a: Values, b: Values, *, resamples: int = 9999, seed: int = 0) -> float:
+    """Two-sided p-value of mean(a) = mean(b) for paired clusters, by flipping signs.
+
+    Exact where at most 12 clusters differ; otherwise Monte Carlo with (k + 1) / (resamples + 1),
+    which never gives 0.
+    """
+    left, right = _paired(a, b)
+    differences = left - right
+    differences = differences[differences != 0]
+    count = len(differences)
+    if count == 0:
+        return 1.0
+    observed = abs(float(differences.sum())) * (1 - 1e-12)  # sums in another order still count
+    if count <= 12:
+        bits = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+        return float(np.mean(np.abs((1 - 2 * bits) @ differences) >= observed))
+    rng = np.random.default_rng(seed)
+    total, reached, step = 0, 0, max(1, _CHUNK // count)
+    while total < resamples:
+        rows = min(step, resamples - total)
+        signs = rng.integers(0, 2, size=(rows, count), dtype=np.int8) * 2.0 - 1.0
+        reached += int(np.sum(np.abs(signs @ differences) >= observed))
+        total += rows
+    return (reached + 1) / (resamples + 1)
+
+
+def mcnemar_p(a: Values, b: Values) -> float:
+    """Exact two-sided McNemar test for paired right (1) and wrong (0) answers."""
+    left, right = _paired(a, b)
+    if not np.all(np.isin([left, right], (0.0, 1.0))):
+        raise EvaluationError("McNemar's test takes answers that are right (1) or wrong (0)")
+    wins, losses = int(np.sum(left > right)), int(np.sum(left < right))
+    return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction of a family of p-values, in the order given."""
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _expanded_tails(count: int, level: float) -> tuple[float, float]:
+    quantile = math.sqrt(count / (count - 1)) * stats.t.ppf((1 - level) / 2, count - 1)
+    tail = float(stats.norm.cdf(quantile))
+    return tail, 1 - tail
+
+
+def _resampled_means(
+    data: NDArray[np.float64], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    step = max(1, _CHUNK // len(data))
+    parts = []
+    for start in range(0, resamples, step):
+        size = (min(step, resamples - start), len(data))
+        parts.append(data[rng.integers(0, len(data), size=size)].mean(axis=1))
+    return np.concatenate(parts)
+
+
+def _paired(a: Values, b: Values) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, right = _finite(a), _finite(b)
+    if len(left) != len(right):
+        raise EvaluationError(
+            f"a paired test needs as many values of both, got {len(left)} and {len(right)}"
+        )
+    return left, right
+
+
+def _finite(values: Values) -> NDArray[np.float64]:
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or not np.isfinite(data).all():
+        raise EvaluationError("statistics take one finite number per cluster")
+    return data
