@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+from orality.errors import CorpusError
 from orality.pretraining.stories.phrases import Topic, topics, words
 
-Split = Literal["train", "dev", "test"]
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+Split = Literal["train", "dev", "prompt", "test"]
 SLOTS = ("open", "want", "problem", "fix", "end")
 
+# So many draws in a row without a new line mean that a slot is used up.
+_MISSES = 2000
 _DAYS = ("One sunny day", "One morning", "Last week", "On Monday", "Early in the morning",
          "After school", "On a nice day", "Yesterday")  # fmt: skip
 # H hero, F friend, o object; he/his/him and boy follow the hero. Repeats are weights.
@@ -97,14 +99,16 @@ class Line:
 
     def agrees(self, other: Line) -> bool:
         """Whether both lines can stand in one story."""
-        fixed = ("obj", "hero", "friend", "girl", "place", "problem")
-        if self.topic != other.topic:
-            return False
         if self.friend and self.friend == other.hero or other.friend and other.friend == self.hero:
             return False
-        return all(
-            getattr(self, f) is None or getattr(other, f) is None or getattr(self, f) == getattr(other, f)
-            for f in fixed
+        return (
+            self.topic == other.topic
+            and _same(self.hero, other.hero)
+            and _same(self.obj, other.obj)
+            and _same(self.girl, other.girl)
+            and _same(self.friend, other.friend)
+            and _same(self.problem, other.problem)
+            and _same(self.place, other.place)
         )
 
 
@@ -127,11 +131,18 @@ class Story:
         return self.lines[0].topic
 
 
+def _same(a: object, b: object) -> bool:
+    return a is None or b is None or a == b
+
+
 def split_of(text: str) -> Split:
-    """The split a sentence belongs to: 8 % test, 4 % dev, from a hash of its words alone."""
+    """The split of a sentence, from a hash of its words alone.
+
+    8 % test, 2 % prompt (what alignment starts from), 2 % dev, the rest train.
+    """
     normal = " ".join(re.findall(r"[a-z']+", text.lower()))
     bucket = int.from_bytes(blake2b(normal.encode(), digest_size=4).digest(), "big") % 100
-    return "test" if bucket < 8 else "dev" if bucket < 12 else "train"
+    return "test" if bucket < 8 else "prompt" if bucket < 10 else "dev" if bucket < 12 else "train"
 
 
 def line(rng: random.Random, slot: str, topic: Topic | None = None) -> Line:
@@ -178,13 +189,24 @@ def line(rng: random.Random, slot: str, topic: Topic | None = None) -> Line:
 
 
 def lines(rng: random.Random, count: int, split: Split) -> list[Line]:
-    """`count` different lines of one split, spread evenly over the five slots and the topics."""
+    """Up to `count` different lines of one split, spread over the five slots while they last.
+
+    Fewer come back when the grammar has no more of that split.
+    """
     found: dict[str, Line] = {}
-    while len(found) < count:
-        slot = SLOTS[len(found) % len(SLOTS)]
+    slots = list(SLOTS)
+    misses = 0
+    while len(found) < count and slots:
+        slot = slots[len(found) % len(slots)]
         new = line(rng, slot)
-        if split_of(new.text) == split:
-            found.setdefault(new.text, new)
+        if split_of(new.text) == split and new.text not in found:
+            found[new.text] = new
+            misses = 0
+        else:
+            misses += 1
+        if misses > _MISSES:
+            slots.remove(slot)
+            misses = 0
     return list(found.values())
 
 
@@ -201,17 +223,31 @@ class Pool:
         """The lines of one topic and slot."""
         return self._lines.get((topic, slot), [])
 
-    def compose(self, rng: random.Random, tries: int = 200) -> Story:
-        """A story whose five lines agree; its object is named in at least three of them."""
+    def compose(self, rng: random.Random, *, length: int = len(SLOTS), tries: int = 500) -> Story:
+        """A story whose first `length` lines agree; its object is named in most of them."""
         for _ in range(tries):
             topic = rng.choice(self.topics)
             story = [rng.choice(self.lines(topic, "open"))]
-            for slot in SLOTS[1:]:
-                fitting = [c for c in self.lines(topic, slot) if all(c.agrees(s) for s in story)]
-                if not fitting:
-                    break
-                story.append(rng.choice(fitting))
+            for slot in SLOTS[1:length]:
+                following = self._following(rng, topic, slot, story)
+                if following is None:
+                        break
+                story.append(following)
             else:
-                if sum(s.obj is not None for s in story) >= 3:
-                    return Story(tuple(story))
-        raise ValueError(f"no story among {sum(map(len, self._lines.values()))} lines in {tries} tries")
+                if sum(s.obj is not None for s in story) > length // 2:
+                        return Story(tuple(story))
+        raise CorpusError(
+            f"found no story in {tries} tries among {sum(map(len, self._lines.values()))} lines: "
+            "make more lines of this split"
+        )
+
+    def _following(self, rng: random.Random, topic: str, slot: str, story: list[Line]) -> Line | None:
+        """A line that agrees with the story so far, each such line equally likely."""
+        candidates = self.lines(topic, slot)
+        # Most draws fail; drawing is still cheaper than comparing every line.
+        for _ in range(min(30, len(candidates))):
+            drawn = rng.choice(candidates)
+            if all(drawn.agrees(s) for s in story):
+                return drawn
+        fitting = [c for c in candidates if all(c.agrees(s) for s in story)]
+        return rng.choice(fitting) if fitting else None

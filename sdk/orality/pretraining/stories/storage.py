@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality.errors import CorpusError
+from orality.pretraining.stories.joining import Part
 from orality.pretraining.stories.speech import Spoken, speaker
 
 SAMPLES, INDEX = "speech.i16", "index.jsonl"
@@ -37,6 +38,11 @@ class SpokenCorpus:
         """The samples of a row, in [-1, 1]."""
         part = self.samples[row["offset"] : row["offset"] + row["length"]]
         return part.astype(np.float32) / 32768
+
+    def part(self, row: Row) -> Part:
+        """A row as a stretch of speech, ready for `trim` and `join`."""
+        spans = (tuple((n, s, e) for n, s, e in row[key]) for key in ("phones", "words"))
+        return Part(row["text"], self.audio(row), *spans)
 
 
 def sentence_id(text: str, voice: str) -> str:

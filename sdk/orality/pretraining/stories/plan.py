@@ -1,0 +1,92 @@
+"""What is spoken and what is trained on, decided by text before any speech is made."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orality.pretraining.stories.grammar import Line, Pool, Split, Story, lines
+from orality.pretraining.stories.lexical import single_words, word_pairs
+from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pairs
+
+# Shares of the grammar's own sentences and of stories, per story sentence in training.
+_GRAMMAR_SHARE, _STORY_SHARE = 0.22, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The texts of every split.
+
+    `sentences` are the story sentences and `singles` the others; `stories` combine sentences of their
+    own split only. `pairs` are made of held-out text.
+    """
+
+    sentences: dict[Split, list[str]]
+    singles: dict[Split, list[str]]
+    stories: dict[Split, list[Story]]
+    pairs: list[Pair]
+
+    def texts(self, split: Split) -> list[str]:
+        """All different texts to speak for a split; pairs belong to "test"."""
+        pairs = self.pairs if split == "test" else []
+        spoken = (t for p in pairs for t in (*p.context, p.positive, p.negative))
+        return list(dict.fromkeys([*self.sentences[split], *self.singles[split], *spoken]))
+
+
+def split(
+    seed: int = 0, *, sentences: int = 16_000, pairs: int = 600, prompts: int = 420, words: bool = True
+) -> Plan:
+    """Everything the tiny stack is trained and tested on, from a seed.
+
+    `sentences` story sentences for training (and 1.5 times as many stories made of them), `pairs` test
+    pairs of each kind, `prompts` stories for alignment. `words=False` leaves out the word pairs, which
+    need hibari-tts.
+    """
+    train = lines(random.Random(seed), sentences, "train")
+    held = {s: lines(random.Random(f"{seed}-{s}"), 4_000, s) for s in ("dev", "prompt", "test")}
+    rng = random.Random(f"{seed}-stories")
+    test_pool = Pool(held["test"])
+    grammar = round(sentences * _GRAMMAR_SHARE)
+    stories: dict[Split, list[Story]] = {
+        "train": compose(rng, train, round(sentences * _STORY_SHARE)),
+        "dev": compose(rng, held["dev"], 300),
+        "prompt": compose(rng, held["prompt"], prompts, length=3),
+        "test": [],
+    }
+    made = [
+        *ending_pairs(rng, test_pool, pairs, "topic"),
+        *ending_pairs(rng, test_pool, pairs, "story"),
+        *grammatical_pairs(rng, pairs, "test"),
+        *(word_pairs(rng, pairs, "test") if words else []),
+    ]
+    return Plan(
+        sentences={"train": [t.text for t in train], **{s: _texts(stories[s]) for s in _HELD_OUT}},
+        singles={
+            "train": [p.positive for p in grammatical_pairs(rng, grammar, "train")] + single_words("train"),
+            "dev": [p.positive for p in grammatical_pairs(rng, 200, "dev")] + single_words("dev"),
+            "prompt": [],
+            "test": [],
+        },
+        stories=stories,
+        pairs=made,
+    )
+
+
+_HELD_OUT: tuple[Split, ...] = ("dev", "prompt", "test")
+
+
+def compose(rng: random.Random, pool: Iterable[Line], count: int, length: int = 5) -> list[Story]:
+    """`count` different stories of `length` lines made of the lines, or as many as they give."""
+    source = Pool(pool)
+    found: dict[str, Story] = {}
+    for _ in range(3 * count):
+        if len(found) == count:
+            break
+        story = source.compose(rng, length=length)
+        found.setdefault(story.text, story)
+    return list(found.values())
+
+
+def _texts(stories: Iterable[Story]) -> list[str]:
+    return list(dict.fromkeys(line.text for story in stories for line in story.lines))
