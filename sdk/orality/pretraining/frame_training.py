@@ -21,7 +21,9 @@ from orality.pretraining.encoder import (
 )
 from orality.pretraining.loop import (
     bfloat16,
+    join_processes,
     pick_device,
+    process_share,
     rng_of,
     run_training,
     update,
@@ -70,6 +72,8 @@ def train_encoder(
     training) and `dev` (correct share on up to 100 held-out utterances, nothing masked).
     """
     place = pick_device(device)
+    join_processes(place)
+    rank, count = process_share()
     torch.manual_seed(settings.seed)
     model = FrameClassifier(
         small_config(width=settings.width, layers=settings.layers), targets.num_classes
@@ -88,8 +92,8 @@ def train_encoder(
     model.train()
 
     def step(index: int) -> dict[str, float | torch.Tensor]:
-        rng = rng_of(settings.seed, 17, index)
-        chosen = [speech[i] for i in batch_of(index)]
+        rng = rng_of(settings.seed, 17, index * count + rank)
+        chosen = [speech[i] for i in batch_of(index * count + rank)]
         waves, labels = _batch(chosen, targets, frames, rng, longest, settings.augment)
         mask = span_mask(
             rng, *labels.shape, share=settings.mask_share, span=settings.mask_span

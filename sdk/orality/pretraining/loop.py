@@ -2,6 +2,7 @@
 
 Resume is exact by construction: every random choice of a step derives from (seed, step), so a
 checkpoint is the weights, the optimizers and a step number, and no generator's state is stored.
+Under `torchrun` the processes share the work: `update` averages their gradients, the first writes.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import distributed
 
 from orality.errors import TrainingError
 from orality.pretraining.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
@@ -68,16 +71,20 @@ def run_training(
     `out/losses.jsonl`, evaluations too. Raises TrainingError on a loss that is not finite (the
     last checkpoint stays), or when `out` belongs to other settings.
     """
+    rank, _ = process_share()
     out.mkdir(parents=True, exist_ok=True)
-    _refuse_other_settings(out / "training.json", {"name": name, "seed": seed, **(settings or {})})
+    if rank == 0:
+        stated = {"name": name, "seed": seed, **(settings or {})}
+        _refuse_other_settings(out / "training.json", stated)
     parts: dict[str, Stateful] = {**state, **optimizers}
     if len(parts) != len(state) + len(optimizers):
         raise TrainingError("a part of the state and an optimizer share a name; rename one of them")
     first = _resume(out / "checkpoints", parts)
-    _drop_after(out / "losses.jsonl", first)
+    if rank == 0:
+        _drop_after(out / "losses.jsonl", first)
     saved = began = time.monotonic()
     for index in range(first, total_steps):
-        _seed_everything(seed, index)
+        _seed_everything(seed, index, rank)
         rate = learning_rate(index)
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
@@ -89,6 +96,8 @@ def run_training(
                 f"{name}: {', '.join(bad)} is not finite at step {index}; the last checkpoint in "
                 f"{out / 'checkpoints'} is sound: lower the learning rate and start again from it"
             )
+        if rank != 0:
+            continue
         done, now = index + 1, time.monotonic()
         record: dict[str, float] = {}
         if done % log_every == 0 or done == total_steps:
@@ -114,9 +123,10 @@ def update(
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    _average_gradients(weights)
     norm = math.nan
     if clip is not None:
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         norm = float(torch.nn.utils.clip_grad_norm_(weights, clip))
         if not math.isfinite(norm):
             return norm
@@ -146,6 +156,19 @@ def rng_of(seed: int, *keys: int) -> np.random.Generator:
     return np.random.default_rng([seed, *keys])
 
 
+def join_processes(device: torch.device) -> None:
+    """Join the group that `torchrun` started; nothing happens without one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def process_share() -> tuple[int, int]:
+    """(which of the processes this is, how many there are); (0, 1) when alone."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
 def pick_device(device: str = "auto") -> torch.device:
     """`auto` is the GPU where there is one; anything else is taken as torch names it."""
     if device == "auto":
@@ -161,8 +184,20 @@ def bfloat16(device: torch.device, enabled: bool = True) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def _seed_everything(seed: int, step: int) -> None:
-    value = int(rng_of(seed, step).integers(2**31))
+def _average_gradients(weights: Sequence[torch.Tensor]) -> None:
+    _, count = process_share()
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    if count == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= count
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def _seed_everything(seed: int, step: int, rank: int) -> None:
+    value = int(rng_of(seed, step, rank).integers(2**31))
     torch.manual_seed(value)
     random.seed(value)
     np.random.seed(value)
