@@ -60,8 +60,8 @@ class BatchSource:
     padding, and cut into batches of at most `tokens` tokens (padding included) in random order.
     A share `bos_share` of the sequences begins with BOS, the rest as TWIST reads them, without;
     all end with EOS. The rows of a share `shift_share` of the batches start at random positions
-    instead of 0, so that every position up to `max_length` is learned. Longer sequences are cut at a
-    random place.
+    instead of 0, so that every position up to `max_length` is learned. Longer sequences are cut at
+    a random place.
     """
 
     def __init__(
