@@ -46,7 +46,7 @@ def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
     Raises CorpusError when there is nothing, or a row is malformed.
     """
     source = Path(path)
-    if not source.exists() and str(path) in SHIPPED:
+    if str(path) in SHIPPED:  # a folder of that name is still reached as ./stories
         source = Path(str(resources.files("orality"))) / SHIPPED[str(path)]
     if source.is_dir():
         manifest = source / "manifest.jsonl"

@@ -63,7 +63,9 @@ def bootstrap_interval(
     return Interval("cluster-bootstrap", level, float(low), float(high))
 
 
-def accuracy_interval(values: Values, *, level: float = 0.95, seed: int = 0) -> Interval | None:
+def accuracy_interval(
+    values: Values, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval | None:
     """The bootstrap's interval of an accuracy, or the exact binomial one if all agree.
 
     Where every cluster is right (or every one wrong) a bootstrap would claim certainty.
@@ -72,7 +74,7 @@ def accuracy_interval(values: Values, *, level: float = 0.95, seed: int = 0) -> 
     if len(data) and (np.all(data == 1) or np.all(data == 0)):
         exact = stats.binomtest(int(data.sum()), len(data)).proportion_ci(level, "exact")
         return Interval("clopper-pearson", level, float(exact.low), float(exact.high))
-    return bootstrap_interval(data, level=level, seed=seed)
+    return bootstrap_interval(data, level=level, resamples=resamples, seed=seed)
 
 
 def paired_interval(

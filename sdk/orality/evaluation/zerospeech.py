@@ -45,7 +45,8 @@ def read_gold(
         side = sides.setdefault(tuple(row[name] for name in key), {})
         if correct in side:
             named = ", ".join(f"{name} {row[name]!r}" for name in key)
-            raise row.error(f"{named}, correct {correct} was given before, in {side[correct].line}")
+            before = side[correct].line
+            raise row.error(f"{named}, correct {correct} was given before, in line {before}")
         side[correct] = row
     pairs = []
     for names, side in sorted(sides.items(), key=lambda item: natural_order(item[0])):

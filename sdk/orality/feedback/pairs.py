@@ -61,7 +61,7 @@ def make_pairs(
     """
     folder = run / name
     by_id = {record["id"]: record for record in prompts}
-    pace = max(1, round(options.max_seconds * stages.units_per_second(prompts)))
+    longest = stages.max_new_units(prompts, options.max_seconds)
     continuations = run_stage(
         folder / "continuations",
         prompts,
@@ -69,7 +69,7 @@ def make_pairs(
             slm(),
             batch,
             samples_per_prompt=options.samples_per_prompt,
-            max_new_units=pace,
+            max_new_units=longest,
             sampling=options.sampling,
             seed=options.seed,
             name=name,

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def make_prompts(
     *,
     run: Path,
     tokenizer: SpeechTokenizer,
-    transcriber: Transcriber | None,
+    transcriber: Callable[[], Transcriber] | None,
     limits: dict[str, int | None],
     min_seconds: float,
     prompt_seconds: float,
@@ -41,8 +41,8 @@ def make_prompts(
     """The usable prompts of a corpus, ordered by id, stored in `run`/prompts.
 
     `limits`: how many prompts of each split at most, drawn in an order fixed by `seed`. Where the
-    corpus carries no words, the cut is made at a pause and `transcriber` (if any) writes the
-    prompt down. Recordings that are broken or too short are stored with the reason. Raises
+    corpus carries no words, the cut is made at a pause and the transcriber (built only then) writes
+    the prompt down. Recordings that are broken or too short are stored with the reason. Raises
     CorpusError when nothing is usable or more than `max_failures` of the files cannot be read.
     """
     stage = _Cutting(run, tokenizer, transcriber, min_seconds, prompt_seconds, fixed_cut)
@@ -84,7 +84,7 @@ class _Cutting:
         self,
         run: Path,
         tokenizer: SpeechTokenizer,
-        transcriber: Transcriber | None,
+        transcriber: Callable[[], Transcriber] | None,
         min_seconds: float,
         prompt_seconds: float,
         fixed_cut: bool,
@@ -162,7 +162,7 @@ class _Cutting:
         silent_text = [(r, p) for r, p in spoken if r["prompt_text"] is None]
         if self.transcriber is None or not silent_text:
             return
-        transcripts = self.transcriber.transcribe([prompt for _, prompt in silent_text])
+        transcripts = self.transcriber().transcribe([prompt for _, prompt in silent_text])
         for (record, _), transcript in zip(silent_text, transcripts, strict=True):
             record["prompt_text"] = transcript.text
             if not transcript.text:

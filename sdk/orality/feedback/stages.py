@@ -21,9 +21,10 @@ from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
 Record = dict[str, Any]
 
 
-def units_per_second(prompts: Sequence[Record]) -> float:
-    """The median pace of the prompts, which says how many units a second of speech takes."""
-    return statistics.median(len(row["units"]) / row["cut"] for row in prompts)
+def max_new_units(prompts: Sequence[Record], seconds: float) -> int:
+    """How many units `seconds` of speech take at the prompts' median pace."""
+    pace = statistics.median(len(row["units"]) / row["cut"] for row in prompts)
+    return max(1, round(seconds * pace))
 
 
 def seed_of(seed: int, *names: str) -> int:

@@ -98,9 +98,7 @@ def write_toy_corpus(folder: Path, *, utterances: int = 40, seed: int = 0) -> No
                 word += [letter] if letter != word[-1] else []
             seconds = FRAMES_PER_UNIT * FRAME / SAMPLE_RATE
             start = len(ids) * seconds
-            words.append(
-                ("".join(LETTERS[i] for i in word), start, start + len(word) * seconds)
-            )
+            words.append(("".join(LETTERS[i] for i in word), start, start + len(word) * seconds))
             ids += [*word, 0]
         split = ("train", "train", "train", "dev", "test")[number % 5]
         name = f"toy-{number:03d}"

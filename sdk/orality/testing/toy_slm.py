@@ -97,9 +97,7 @@ class ToySLM:
         return Sample(self.to_units(ids[0, start:]), log_prob)
 
     @torch.no_grad()
-    def log_likelihood(
-        self, batch: Sequence[Units], *, convention: str = "no_bos"
-    ) -> list[float]:
+    def log_likelihood(self, batch: Sequence[Units], *, convention: str = "no_bos") -> list[float]:
         """Sums in nats; both conventions, the start token standing in for BOS and EOS."""
         sums = []
         for units in batch:

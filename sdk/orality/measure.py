@@ -1,0 +1,81 @@
+"""Every system of a run, measured on what was held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orality.evaluation import EvaluationPrompt, SystemInfo, evaluate_systems, find_benchmark
+from orality.feedback.stages import max_new_units
+from orality.session import PRETRAINED, Record, Session, units_of
+from orality.store import atomic_write
+
+
+def measure_systems(session: Session, prompts: Sequence[Record]) -> dict[str, Any]:
+    """Measure every system on what was held out; stores `results.json` and the table."""
+
+    recipe, options, parts = session.recipe, session.recipe.evaluation, session.components
+    held_out = [record for record in prompts if record["split"] == "test"]
+    systems = session.systems()
+    judge, transcriber = (
+        options.judge or recipe.judge,
+        options.transcriber or recipe.transcriber,
+    )
+    spec = session.registry.find("judge", judge.name).spec
+    folder = session.run.path / "evaluation"
+    results = evaluate_systems(
+        systems={name: partial(session.policy, adapters) for name, adapters in systems.items()},
+        info={
+            name: SystemInfo(
+                adapter=", ".join(str(a.relative_to(session.run.path)) for a in adapters) or None,
+                fingerprint=_digest(adapters),
+            )
+            for name, adapters in systems.items()
+        },
+        tokenizer=parts.tokenizer,
+        vocoder=parts.vocoder if held_out else None,
+        transcriber=parts.evaluation_transcriber if held_out else None,
+        judge=parts.evaluation_judge if held_out else None,
+        judge_name=judge.name,
+        transcriber_name=transcriber.name if transcriber else "none",
+        reads=spec.reads,  # type: ignore[attr-defined]
+        scale=spec.scale,  # type: ignore[attr-defined]
+        benchmarks={
+            name: find_benchmark(where, name=name) for name, where in options.benchmarks.items()
+        },
+        prompts=[
+            EvaluationPrompt(
+                record["id"],
+                units_of(record["units"]),
+                record["prompt_text"] or "",
+                audio=session.run.path / record["prompt_audio"],
+                language=record["language"],
+            )
+            for record in held_out
+        ],
+        samples_per_prompt=options.samples_per_prompt,
+        max_new_units=max_new_units(prompts, recipe.sampling.max_seconds),
+        sampling=recipe.sampling.options,
+        seed=recipe.seed,
+        convention=options.convention,
+        normalize=options.normalize,
+        limit=options.limit,
+        baseline=PRETRAINED,
+        out=folder,
+        recipe=recipe.name,
+        progress=session.progress,
+    )
+    for name in ("results.json", "table.md"):
+        data = (folder / name).read_bytes()
+        atomic_write(session.run.path / name, lambda file, data=data: file.write(data))
+    return results.to_dict()
+
+
+def _digest(adapters: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for adapter in adapters:
+        digest.update((adapter / "adapter_model.safetensors").read_bytes())
+    return digest.hexdigest()
