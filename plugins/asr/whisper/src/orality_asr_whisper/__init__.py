@@ -1,0 +1,60 @@
+"""Whisper for orality: the transcriber `whisper`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from orality import ComponentConfig, Transcriber, TranscriberSpec, hookimpl
+
+_ENGLISH_VOCABULARY = 51864  # the multilingual checkpoints have one token more, or two
+
+
+class WhisperConfig(ComponentConfig):
+    """Which Whisper listens, and how."""
+
+    checkpoint: str = "tiny.en"
+    """`tiny.en`, or anything `orality.fetch` resolves to a transformers Whisper folder."""
+    language: str = "en"
+    """Spoken language, ISO 639-1; the default when `transcribe` is not told another."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """`translate` writes English, whatever is spoken (multilingual checkpoints only)."""
+    device: str = "auto"
+    batch_seconds: float = 120.0
+    """Audio per batch, padding included."""
+    no_speech_threshold: float = 0.6
+    """Silence is reported above this probability of no speech, if the words are unsure too."""
+
+
+def build(config: WhisperConfig) -> Transcriber:
+    from orality_asr_whisper.transcriber import load
+
+    return load(config)
+
+
+def languages(config: WhisperConfig) -> frozenset[str] | None:
+    """English for `.en` checkpoints; None (any) where that cannot be told from small files."""
+    if config.checkpoint == "tiny.en":
+        return frozenset({"en"})
+    try:
+        content = json.loads((Path(config.checkpoint).expanduser() / "config.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return frozenset({"en"}) if content.get("vocab_size") == _ENGLISH_VOCABULARY else None
+
+
+def output_language(config: WhisperConfig) -> str | None:
+    return "en" if config.task == "translate" else config.language
+
+
+@hookimpl
+def orality_transcribers() -> Iterable[TranscriberSpec[Any]]:
+    yield TranscriberSpec(
+        name="whisper",
+        config=WhisperConfig,
+        build=build,
+        languages=languages,
+        output_language=output_language,
+    )

@@ -1,0 +1,131 @@
+"""Batched greedy decoding with a key-value cache; only the speech itself is encoded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from orality_asr_whisper.features import HOP, SAMPLE_RATE, log_mel
+
+TOKENS_PER_SECOND = 8.0
+SPARE_TOKENS = 8
+# The decoder was trained on 30 s and repeats itself when nothing follows the speech. It stops when
+# silence does: so many states in all, and at least so many of silence (50 states are 1 s).
+STATES = 500
+SILENT_STATES = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Token ids without specials, their mean log-probability, and that of no speech at all."""
+
+    ids: list[int]
+    mean_log_prob: float
+    no_speech: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the checkpoint's decoder starts with, ends with and must not say."""
+
+    prompt: tuple[int, ...]
+    end: int
+    no_speech: int | None
+    suppressed: tuple[int, ...]
+    suppressed_first: tuple[int, ...]
+
+
+def encode(model: Any, mels: torch.Tensor) -> torch.Tensor:
+    """Encoder states of (batch, bins, frames): (batch, frames // 2, width).
+
+    The position table is cut to the clip instead of the clip padded to the table.
+    """
+    encoder = model.model.encoder
+    hidden = functional.gelu(encoder.conv1(mels))
+    hidden = functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
+    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+    for layer in encoder.layers:
+        hidden = layer(hidden, None)
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+    return encoder.layer_norm(hidden)  # type: ignore[no-any-return]
+
+
+def silence(model: Any, bins: int) -> torch.Tensor:
+    """States of the silence after speech, at every position: (1, max_source_positions, width).
+
+    A second of noise comes first, since Whisper scales a clip by its loudest moment; its own
+    states are no silence, and no clip is short enough to need them.
+    """
+    positions = model.config.max_source_positions
+    samples = torch.zeros(1, positions * 2 * HOP)
+    generator = torch.Generator().manual_seed(0)
+    samples[:, :SAMPLE_RATE] = 0.1 * torch.randn(1, SAMPLE_RATE, generator=generator)
+    return encode(model, log_mel(samples.to(model.device), bins).to(model.dtype))
+
+
+def with_silence(states: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
+    """Append the states of silence that would follow, were the clip padded as in training."""
+    length = states.shape[1]
+    total = min(max(STATES, length + SILENT_STATES), silent.shape[1])
+    tail = silent[:, length:total].expand(len(states), -1, -1)
+    return torch.cat([states, tail], dim=1)
+
+
+def greedy(model: Any, states: torch.Tensor, rules: Rules, seconds: list[float]) -> list[Decoded]:
+    """The likeliest token at each step, for clips whose states have one length.
+
+    A clip of s seconds gets at most 8 s + 8 tokens, which ends the loops Whisper falls into.
+    """
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    limits = [math.ceil(TOKENS_PER_SECOND * s) + SPARE_TOKENS for s in seconds]
+    room = model.config.max_target_positions - len(rules.prompt)
+    limits = [min(limit, room) for limit in limits]
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    ids: list[list[int]] = [[] for _ in limits]
+    sums, counts, no_speech = [0.0] * len(limits), [0] * len(limits), [0.0] * len(limits)
+    active = list(range(len(limits)))
+    tokens = torch.tensor([rules.prompt] * len(limits), device=states.device)
+    for step in range(max(limits)):
+        logits = _logits(model, tokens, states, cache)
+        if step == 0 and rules.no_speech is not None:
+            first = logits[:, 0].softmax(-1)[:, rules.no_speech]
+            no_speech = [float(value) for value in first]
+        last = logits[:, -1].clone()
+        last[:, list(rules.suppressed)] = -math.inf
+        if step == 0:
+            last[:, list(rules.suppressed_first)] = -math.inf
+        values, chosen = last.log_softmax(-1).max(-1)
+        keep = []
+        for row, (index, value, token) in enumerate(
+            zip(active, values.tolist(), chosen.tolist(), strict=True)
+        ):
+            sums[index] += value
+            counts[index] += 1
+            if token != rules.end:
+                ids[index].append(token)
+                if len(ids[index]) < limits[index]:
+                    keep.append(row)
+        if not keep:
+            break
+        tokens = chosen[:, None]
+        if len(keep) < len(active):
+            rows = torch.tensor(keep, device=states.device)
+            tokens, states = tokens[rows], states[rows]
+            cache.batch_select_indices(rows)
+            active = [active[row] for row in keep]
+    return [
+        Decoded(i, total / max(count, 1), silent)
+        for i, total, count, silent in zip(ids, sums, counts, no_speech, strict=True)
+    ]
+
+
+def _logits(model: Any, tokens: torch.Tensor, states: torch.Tensor, cache: Any) -> torch.Tensor:
+    out = model.model.decoder(
+        input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True
+    )
+    return model.proj_out(out.last_hidden_state).float()  # type: ignore[no-any-return]
