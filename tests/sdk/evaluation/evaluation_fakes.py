@@ -1,0 +1,54 @@
+"""A language model over toy tones that needs no torch, and a benchmark whistled for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from orality.audio import write_audio
+from orality.testing.tones import whistle
+from orality.testing.toy import UNIT_SPEC
+from orality.types import Sample, Units
+
+
+class UnigramSLM:
+    """Likes low units: unit u has the log-probability -1 - u * `dislike`, whatever came before."""
+
+    unit_spec = UNIT_SPEC
+
+    def __init__(self, dislike: float = 0.1, *, context_length: int = 512) -> None:
+        self.dislike, self.context_length = dislike, context_length
+        self.scored = self.drawn = 0
+
+    def log_likelihood(self, batch: Sequence[Units], *, convention: str = "no_bos") -> list[float]:
+        self.scored += len(batch)
+        first = 1 if convention == "no_bos" else 0
+        extra = 0.0 if convention == "no_bos" else -1.0
+        return [float(np.sum(-1 - self.dislike * u.ids[first:])) + extra for u in batch]
+
+    def generate(self, prompts, *, num_samples, max_new_units, sampling, seeds):
+        self.drawn += len(prompts)
+        results = []
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            weights = np.exp(-self.dislike * np.arange(UNIT_SPEC.vocab_size))
+            ids = [
+                rng.choice(len(weights), size=max_new_units, p=weights / weights.sum())
+                for _ in range(num_samples)
+            ]
+            results.append([Sample(Units(row.astype(np.int64)), -1.0) for row in ids])
+        return results
+
+
+def melody(*ids: int) -> Units:
+    return Units(np.asarray(ids, dtype=np.int64))
+
+
+def write_stories(folder: Path, pairs: Sequence[tuple[Units, Units]]) -> Path:
+    """A StoryCloze folder of (correct, incorrect) melodies."""
+    for number, (right, wrong) in enumerate(pairs):
+        write_audio(folder / f"{2 * number}_{number}_correct.wav", whistle(right))
+        write_audio(folder / f"{2 * number + 1}_{number}_incorrect.wav", whistle(wrong))
+    return folder
