@@ -32,7 +32,7 @@ def test_gslm_values_are_the_published_codes(text, arithmetic, bigrams, geometri
 def test_self_bleu_clips_by_the_other_texts():
     # "a a b" against "a b c": unigrams a (1 of 2), b: 2/3; bigrams ab of (aa, ab): 1/2.
     # "a b c" against "a a b": a, b of three: 2/3; ab of (ab, bc): 1/2. Both sqrt(1/3).
-    assert self_bleu(["a a b".split(), "a b c".split()]) == pytest.approx(math.sqrt(1 / 3))
+    assert self_bleu([["a", "a", "b"], ["a", "b", "c"]]) == pytest.approx(math.sqrt(1 / 3))
 
 
 def test_self_bleu_takes_the_best_of_all_other_texts():
@@ -51,7 +51,7 @@ def test_texts_alone_or_unlike_have_no_self_bleu():
 
 
 def test_vert_is_the_geometric_mean_of_both():
-    texts = ["a b a b".split(), "a b a b".split()]
+    texts = [["a", "b", "a", "b"], ["a", "b", "a", "b"]]
     assert vert(texts) == pytest.approx(math.sqrt(1.0 * 0.8165), abs=1e-4)
     assert vert([]) == 0.0
 
