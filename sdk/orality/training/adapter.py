@@ -1,0 +1,160 @@
+"""LoRA adapters: put onto a policy, saved as plain PEFT folders, stacked round upon round.
+
+Round K trains a fresh adapter on top of the base with the adapters of the rounds before merged
+in, so that switching the fresh one off gives the round's reference.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+
+from orality.errors import CheckpointError, TrainingError
+from orality.protocols import SpeechLM
+from orality.store.files import read_json
+from orality.training.checkpoints import whole_folder
+from orality.training.fingerprint import policy_fingerprint
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = "adapter_model.safetensors"
+CARD = "orality.json"
+
+
+def add_adapter(
+    slm: SpeechLM, *, r: int = 32, alpha: int = 8, dropout: float = 0.0, seed: int = 0
+) -> SpeechLM:
+    """A policy with a fresh adapter on `slm.lora_targets`; nothing but the adapter is trainable.
+
+    Its layers go into `slm.module` itself (no copy of the weights is made); `remove_adapter` takes
+    them out. It starts as the identity, its weights depend on `seed` alone.
+    """
+    _refuse_adapted(slm)
+    config = LoraConfig(
+        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=slm.lora_targets, bias="none"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            module = get_peft_model(slm.module, config)
+        except ValueError as error:
+            raise TrainingError(f"no adapter fits this model: {error}") from error
+    return slm.with_module(module)
+
+
+def remove_adapter(policy: SpeechLM) -> SpeechLM:
+    """Take the adapter's layers out again; the base weights are as they were before."""
+    return policy.with_module(_adapted(policy).unload())
+
+
+@contextmanager
+def adapted(slm: SpeechLM, *, r: int, alpha: int, dropout: float, seed: int) -> Iterator[SpeechLM]:
+    """`add_adapter` for as long as the block lasts; `slm` is left as it was found."""
+    trainable = {name: weight.requires_grad for name, weight in slm.module.named_parameters()}
+    training = slm.module.training
+    policy = add_adapter(slm, r=r, alpha=alpha, dropout=dropout, seed=seed)
+    try:
+        yield policy
+    finally:
+        remove_adapter(policy)
+        slm.module.train(training)
+        for name, weight in slm.module.named_parameters():
+            weight.requires_grad_(trainable[name])
+
+
+def save_adapter(policy: SpeechLM, path: Path, *, base: str | None = None) -> None:
+    """Write a plain PEFT folder (safetensors), whole or not at all.
+
+    `base`: fingerprint of the policy that the adapter sits on; `load_adapter` warns of another.
+    """
+    module = _adapted(policy)
+    config = copy.deepcopy(module.peft_config["default"])
+    config.inference_mode = True
+    config.base_model_name_or_path = None  # a path of this machine would mean nothing elsewhere
+    weights = get_peft_model_state_dict(module, save_embedding_layers=False)
+    card = {"codebook": policy.unit_spec.codebook, "base": base}
+    with whole_folder(path) as partial:
+        config.save_pretrained(str(partial))
+        save_file(
+            {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
+            partial / WEIGHTS,
+            metadata={"format": "pt"},
+        )
+        (partial / CARD).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def load_adapter(slm: SpeechLM, path: Path) -> SpeechLM:
+    """A policy with a saved adapter on it, frozen; its layers go into `slm.module` itself.
+
+    Raises CheckpointError for a folder that is no adapter, or one for other units or another
+    model.
+    """
+    _refuse_adapted(slm)
+    for name in ("adapter_config.json", WEIGHTS):
+        if not (path / name).is_file():
+            raise CheckpointError(f"{path} is no adapter: it has no {name}")
+    if (path / CARD).is_file():  # an adapter made by PEFT alone has none
+        _check_card(slm, path)
+    try:
+        module = PeftModel.from_pretrained(slm.module, str(path), is_trainable=False)
+    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the adapter {path} does not fit this model: {error}") from error
+    return slm.with_module(module)
+
+
+def load_policy(slm: SpeechLM, adapters: Sequence[Path]) -> SpeechLM:
+    """The policy that the adapters of successive rounds make of a base model, merged, in order.
+
+    `slm` itself stays as it is; the policy holds its own copy of the weights.
+    """
+    if not adapters:
+        return slm
+    dtype = next(slm.module.parameters()).dtype
+    if dtype != torch.float32:
+        logger.warning(
+            "merging adapters into %s weights rounds small changes away; load the base in float32",
+            dtype,
+        )
+    policy = slm.with_module(copy.deepcopy(slm.module))
+    for path in adapters:
+        policy = load_adapter(policy, path)
+        policy = policy.with_module(_adapted(policy).merge_and_unload(safe_merge=True))
+    policy.module.eval()
+    return policy
+
+
+def _check_card(slm: SpeechLM, path: Path) -> None:
+    card = read_json(path / CARD)
+    if card["codebook"] != slm.unit_spec.codebook:
+        raise CheckpointError(
+            f"the adapter {path} is for units {card['codebook']!r}, the model has "
+            f"{slm.unit_spec.codebook!r}"
+        )
+    # A warning only: merged weights may differ in the last bit from one device to another.
+    if card["base"] is not None and card["base"] != policy_fingerprint(slm):
+        logger.warning(
+            "the adapter %s was trained on other weights; is an earlier round's missing?", path
+        )
+
+
+def _refuse_adapted(slm: SpeechLM) -> None:
+    if isinstance(slm.module, PeftModel):
+        raise TrainingError(
+            "the model has an adapter on it already; merge it first (load_policy) or take it out "
+            "(remove_adapter)"
+        )
+
+
+def _adapted(policy: SpeechLM) -> Any:
+    if not isinstance(policy.module, PeftModel):
+        raise TrainingError("the model has no adapter on it; add_adapter or load_adapter puts one")
+    return policy.module

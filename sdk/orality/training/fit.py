@@ -1,0 +1,174 @@
+"""A training from a base model to a saved adapter: what every method does around the loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import nn
+
+from orality.errors import TrainingError
+from orality.progress import Progress, silent
+from orality.protocols import SpeechLM
+from orality.store.files import read_json, write_json
+from orality.training.adapter import adapted, save_adapter
+from orality.training.attention import AUTO, choose_attention
+from orality.training.devices import PRECISIONS
+from orality.training.loop import Settings, train
+from orality.training.method import ItemT, Method
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Size of the adapter: rank, scale numerator (the scale is alpha / r), dropout."""
+
+    r: int = 32
+    alpha: int = 8
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What came out: `adapter` is a PEFT folder with the weights of `best_step`.
+
+    `train`: figures of the last step. `dev`: figures of the best step, empty without dev items.
+    `seconds`: of this call; 0 when the training was finished before.
+    """
+
+    adapter: Path
+    steps: int
+    best_step: int
+    train: Mapping[str, float]
+    dev: Mapping[str, float]
+    seconds: float
+
+    @property
+    def dev_reward_accuracy(self) -> float | None:
+        """Share of dev pairs whose chosen side the policy rewards more; None if not measured."""
+        return self.dev.get("reward_accuracy")
+
+
+def fit(
+    slm: SpeechLM,
+    method: Method[ItemT],
+    prepare: Callable[[SpeechLM], tuple[Sequence[ItemT], Sequence[ItemT]]],
+    settings: Settings,
+    *,
+    base: str,
+    data: str,
+    options: Mapping[str, Any],
+    lora: Lora,
+    out: Path,
+    adapter: Path | None,
+    attention: str = AUTO,
+    progress: Progress = silent,
+) -> TrainResult:
+    """Train an adapter for `slm`, save it, and leave `slm` as it was.
+
+    `prepare` gets the adapted policy and returns training and dev items. `base` and `data` are
+    fingerprints of the model and of what is learned from, `options` the method's own settings: a
+    folder that holds another training is refused, a finished one is not trained again.
+    """
+    _check_numbers(settings)
+    dtype = next(slm.module.parameters()).dtype
+    if dtype == torch.float16:
+        raise TrainingError(
+            "the model is in float16, whose gradients overflow; load it in float32 or bfloat16"
+        )
+    adapter = out / "adapter" if adapter is None else adapter
+    # How much fits in memory is the machine's affair: a training may continue on another.
+    fixed = {k: v for k, v in asdict(settings).items() if k != "micro_batch"}
+    identity = {
+        "method": method.name, "base": base, "data": data, **fixed, **options, "lora": asdict(lora),
+    }  # fmt: skip
+    _claim(out / "training.json", identity)
+    if (out / "result.json").is_file() and adapter.is_dir():
+        logger.info("%s is finished; nothing to train", out)
+        return TrainResult(adapter=adapter, seconds=0.0, **read_json(out / "result.json"))
+
+    began = time.monotonic()
+    seed = settings.seed
+    with (
+        adapted(slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed) as policy,
+        _no_cache(slm.module),
+    ):
+        choose_attention(policy.module, attention)
+        items, dev_items = prepare(policy)
+        outcome = train(
+            policy.module, method, items, dev_items, settings, out=out, progress=progress
+        )
+        state = PartialState()
+        if state.is_main_process:
+            save_adapter(policy, adapter, base=base)
+            write_json(out / "result.json", asdict(outcome))
+        state.wait_for_everyone()
+    return TrainResult(adapter=adapter, seconds=time.monotonic() - began, **asdict(outcome))
+
+
+def unique_ids(*groups: Sequence[str]) -> None:
+    """Raise TrainingError when an id comes twice, in one group or over all of them."""
+    seen: set[str] = set()
+    for name in (name for group in groups for name in group):
+        if name in seen:
+            raise TrainingError(
+                f"the id {name!r} comes twice; training and dev items must be distinct"
+            )
+        seen.add(name)
+
+
+def _check_numbers(settings: Settings) -> None:
+    problems = [
+        f"{name}={value} must be {wanted}"
+        for name, value, wanted, fine in [
+            ("learning_rate", settings.learning_rate, "above 0", settings.learning_rate > 0),
+            ("micro_batch", settings.micro_batch, "at least 1", settings.micro_batch >= 1),
+            ("items per step", settings.items_per_step, "at least 1", settings.items_per_step >= 1),
+            ("evaluate_every", settings.evaluate_every, "at least 1", settings.evaluate_every >= 1),
+            ("warmup_steps", settings.warmup_steps, "at least 0", settings.warmup_steps >= 0),
+            ("max_grad_norm", settings.max_grad_norm, "above 0", settings.max_grad_norm > 0),
+            (
+                "precision", settings.precision, f"one of {', '.join(PRECISIONS)}",
+                settings.precision in PRECISIONS,
+            ),
+        ]
+        if not fine
+    ]  # fmt: skip
+    if problems:
+        raise TrainingError("; ".join(problems))
+
+
+def _claim(path: Path, identity: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        write_json(path, identity)
+        return
+    found = read_json(path)
+    different = sorted(key for key in {*identity, *found} if identity.get(key) != found.get(key))
+    if different:
+        raise TrainingError(
+            f"{path.parent} holds another training (different: {', '.join(different)}); train into "
+            "another folder, or delete this one"
+        )
+
+
+@contextmanager
+def _no_cache(module: nn.Module) -> Iterator[None]:
+    """Keys and values of a whole row are of no use to training."""
+    config: Any = getattr(module, "config", None)
+    before = getattr(config, "use_cache", None)
+    if before is None:
+        yield
+        return
+    config.use_cache = False
+    try:
+        yield
+    finally:
+        config.use_cache = before

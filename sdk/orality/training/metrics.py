@@ -1,0 +1,31 @@
+"""The record of a training: one line of JSON per step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from orality.store.files import atomic_write
+
+
+def append_metrics(path: Path, record: Mapping[str, float]) -> None:
+    """Add one line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """All whole lines, in order; a line that a crash tore off is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is torn
+
+
+def rewind_metrics(path: Path, step: int) -> None:
+    """Forget what was recorded after `step`: it is about to happen again."""
+    if path.is_file():
+        kept = [record for record in read_metrics(path) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        atomic_write(path, lambda file: file.write(text.encode()))

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from orality.errors import CheckpointError, TrainingError
+from orality.testing.toy_slm import random_slm
+from orality.training.adapter import (
+    adapted,
+    add_adapter,
+    load_adapter,
+    load_policy,
+    remove_adapter,
+    save_adapter,
+)
+from orality.training.fingerprint import policy_fingerprint
+
+IDS = torch.tensor([[3, 9, 4, 12, 7, 5]])
+
+
+def logits(slm):
+    with torch.no_grad():
+        return slm.module(input_ids=IDS).logits
+
+
+def disturb(policy, seed):
+    """Stand-in for a training: fill the adapter with noise."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in policy.module.named_parameters():
+        if "lora_" in name:
+            nn.init.normal_(weight.data, std=0.3, generator=generator)
+
+
+def trained(slm, path, seed):
+    policy = add_adapter(slm, r=4, alpha=8, seed=seed)
+    disturb(policy, seed)
+    result = logits(policy)
+    save_adapter(policy, path, base="anything")
+    remove_adapter(policy)
+    return result
+
+
+def test_a_fresh_adapter_changes_nothing_and_is_all_that_learns(slm):
+    before = logits(slm)
+    policy = add_adapter(slm, r=4, alpha=8)
+    assert torch.equal(logits(policy), before)
+    learning = [name for name, w in policy.module.named_parameters() if w.requires_grad]
+    assert len(learning) == 8  # two layers, q_proj and v_proj, A and B
+    assert all("lora_" in name for name in learning)
+
+
+def test_a_fresh_adapter_depends_on_its_seed_alone(slm):
+    torch.manual_seed(1)
+    first = policy_fingerprint(add_adapter(random_slm(), seed=3))
+    torch.manual_seed(2)
+    assert policy_fingerprint(add_adapter(random_slm(), seed=3)) == first
+    assert policy_fingerprint(add_adapter(random_slm(), seed=4)) != first
+
+
+def test_the_reference_is_the_policy_with_its_adapter_switched_off(slm):
+    before = logits(slm)
+    policy = add_adapter(slm, r=4, alpha=8)
+    disturb(policy, 1)
+    assert not torch.allclose(logits(policy), before, atol=1e-3)
+    with policy.module.disable_adapter():
+        assert torch.equal(logits(policy), before)
+
+
+def test_adapted_leaves_the_model_as_it_was(slm):
+    before, names = logits(slm), [name for name, _ in slm.module.named_parameters()]
+    with adapted(slm, r=4, alpha=8, dropout=0.0, seed=0) as policy:
+        disturb(policy, 1)
+        policy.module.train()
+    assert torch.equal(logits(slm), before)
+    assert [name for name, _ in slm.module.named_parameters()] == names
+    assert all(weight.requires_grad for weight in slm.module.parameters())
+    assert not slm.module.training
+
+
+def test_a_saved_adapter_comes_back_bit_for_bit(slm, tmp_path):
+    expected = trained(slm, tmp_path / "adapter", 1)
+    assert torch.equal(logits(load_adapter(random_slm(), tmp_path / "adapter")), expected)
+
+
+def test_a_saved_adapter_is_a_plain_peft_folder_that_names_no_machine(slm, tmp_path):
+    slm.module.name_or_path = str(tmp_path / "secret")
+    trained(slm, tmp_path / "adapter", 1)
+    files = sorted(file.name for file in (tmp_path / "adapter").iterdir())
+    assert files == ["adapter_config.json", "adapter_model.safetensors", "orality.json"]
+    assert str(tmp_path) not in (tmp_path / "adapter" / "adapter_config.json").read_text()
+
+
+def test_two_adapters_in_sequence_reproduce_the_policy_from_the_base_alone(tmp_path):
+    first = trained(random_slm(), tmp_path / "1", 1)
+    start_of_round_2 = load_policy(random_slm(), [tmp_path / "1"])
+    torch.testing.assert_close(logits(start_of_round_2), first, rtol=0, atol=1e-5)
+    second = trained(start_of_round_2, tmp_path / "2", 2)
+    base = random_slm()
+    again = load_policy(base, [tmp_path / "1", tmp_path / "2"])
+    torch.testing.assert_close(logits(again), second, rtol=0, atol=1e-5)
+    assert not torch.allclose(second, first, atol=1e-3)
+    assert torch.equal(logits(base), logits(random_slm()))
+
+
+def test_no_adapters_give_the_base(slm):
+    assert load_policy(slm, []) is slm
+
+
+def test_an_adapter_in_the_wrong_order_is_noticed(tmp_path, caplog):
+    base = random_slm()
+    policy = add_adapter(base, r=4)
+    save_adapter(policy, tmp_path / "2", base="the fingerprint of round 1")
+    with caplog.at_level(logging.WARNING):
+        load_policy(random_slm(), [tmp_path / "2"])
+    assert "trained on other weights" in caplog.text
+
+
+def test_a_folder_that_is_no_adapter_is_refused(slm, tmp_path):
+    with pytest.raises(CheckpointError, match=r"it has no adapter_config.json"):
+        load_adapter(slm, tmp_path / "nowhere")
+
+
+def test_an_adapter_for_other_units_is_refused(slm, tmp_path):
+    trained(slm, tmp_path / "adapter", 1)
+    card = tmp_path / "adapter" / "orality.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "codebook": "other"}))
+    with pytest.raises(CheckpointError, match="is for units 'other'"):
+        load_adapter(slm, tmp_path / "adapter")
+
+
+def test_an_adapter_of_another_shape_is_refused(slm, tmp_path):
+    trained(slm, tmp_path / "adapter", 1)
+    config = tmp_path / "adapter" / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "r": 5}))
+    with pytest.raises(CheckpointError, match="does not fit this model"):
+        load_adapter(random_slm(), tmp_path / "adapter")
+
+
+def test_two_adapters_at_once_are_refused(slm):
+    with pytest.raises(TrainingError, match="has an adapter on it already"):
+        add_adapter(add_adapter(slm))
+
+
+def test_a_model_without_the_wanted_layers_is_refused(slm):
+    slm.lora_targets = ["nothing_of_the_kind"]
+    with pytest.raises(TrainingError, match="no adapter fits"):
+        add_adapter(slm)
