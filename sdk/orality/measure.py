@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from orality.evaluation import EvaluationPrompt, SystemInfo, evaluate_systems, find_benchmark
 from orality.feedback.stages import max_new_units
@@ -70,8 +70,12 @@ def measure_systems(session: Session, prompts: Sequence[Record]) -> dict[str, An
     )
     for name in ("results.json", "table.md"):
         data = (folder / name).read_bytes()
-        atomic_write(session.run.path / name, lambda file, data=data: file.write(data))
+        atomic_write(session.run.path / name, partial(_write, data=data))
     return results.to_dict()
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
 
 
 def _digest(adapters: Sequence[Path]) -> str:

@@ -84,10 +84,10 @@ def _scan(folder: Path) -> list[dict[str, Any]]:
             text = transcript.read_text(encoding="utf-8", errors="replace").strip() or None
         name = str(relative.with_suffix("")).replace("/", "-")
         rows.append({"id": name, "audio": str(relative), "text": text, "_where": str(path)})
-    stems = [row["id"] for row in rows]
+    stems = [str(row["id"]) for row in rows]
     for row in rows:
-        if stems.count(row["id"]) > 1:
-            row["id"] = row["audio"].replace("/", "-")
+        if stems.count(str(row["id"])) > 1:
+            row["id"] = str(row["audio"]).replace("/", "-")
     return rows
 
 

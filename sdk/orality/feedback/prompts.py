@@ -139,6 +139,7 @@ class _Cutting:
         if whole.duration < self.min_seconds:
             record["skipped"] = f"{whole.duration:.1f} s is shorter than {self.min_seconds:g} s"
             return None
+        cut: float | None
         if self.fixed_cut:
             cut, source = self.prompt_seconds, "fixed"
         elif utterance.words:

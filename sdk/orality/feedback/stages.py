@@ -23,7 +23,7 @@ Record = dict[str, Any]
 
 def max_new_units(prompts: Sequence[Record], seconds: float) -> int:
     """How many units `seconds` of speech take at the prompts' median pace."""
-    pace = statistics.median(len(row["units"]) / row["cut"] for row in prompts)
+    pace: float = statistics.median(len(row["units"]) / row["cut"] for row in prompts)
     return max(1, round(seconds * pace))
 
 

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orality import load, protocols
+from orality.components import KINDS
+from orality.plugins import HOOKS
+from orality.testing import JudgeTests
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+README = (ROOT / "README.md").read_text()
+EXAMPLE = ROOT / "docs" / "examples" / "word_count_judge"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_guide_names_every_hook_spec_and_contract(kind):
+    hook, spec = HOOKS[kind]
+    assert hook in GUIDE
+    assert spec.__name__ in GUIDE
+
+
+def test_the_guide_names_every_protocol():
+    for name in ("SpeechTokenizer", "SpeechLM", "Vocoder", "Transcriber", "Judge"):
+        assert hasattr(protocols, name)
+        assert name in GUIDE
+
+
+def test_the_guide_shows_the_example_that_is_there():
+    source = (EXAMPLE / "src" / "acme_orality" / "__init__.py").read_text()
+    for line in re.findall(r"class WordCount.*?\n\n", GUIDE, re.S)[0].splitlines():
+        if "return" in line or "lengths" in line:
+            assert line.strip() in source
+
+
+def test_the_readme_names_every_command():
+    done = subprocess.run(
+        [sys.executable, "-c", "from orality.cli import main; main()", "--help"],
+        capture_output=True,
+        text=True,
+    )
+    commands = re.findall(r"^[│|] (\w+) ", done.stdout, re.M)
+    assert len(commands) >= 8
+    assert [name for name in commands if f"orality {name}" not in README] == []
+
+
+class TestWordCount(JudgeTests):
+    name = "word-count"
+
+    @pytest.fixture(autouse=True)
+    def install_the_example(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
+        module = importlib.import_module("acme_orality")
+        monkeypatch.setattr("orality.testing.conformance.load", lambda: load([module]))
+
+    def test_finding_it_imports_nothing_heavy(self):
+        pytest.skip("it is not installed here; its module imports orality alone")
