@@ -19,9 +19,9 @@ class HubertTokenizerConfig(ComponentConfig):
     """Which encoder and codebook, and how recordings are fed to them."""
 
     checkpoint: str = "tiny"
-    """`tiny` (shipped), a transformers folder, a fairseq `.pt`, or a name that orality.fetch knows."""
+    """`tiny` (shipped), a transformers folder, a fairseq `.pt`, or a name orality.fetch knows."""
     kmeans: str | None = None
-    """A `.safetensors`, `.npy` or scikit-learn `.bin` file; None: the folder's kmeans.safetensors."""
+    """A `.safetensors`, `.npy` or scikit-learn `.bin` file; None: the checkpoint's own."""
     layer: int | None = Field(default=None, ge=0)
     """Index into hidden_states; None: what the k-means file says."""
     codebook: str | None = None

@@ -35,7 +35,12 @@ def find_checkpoint(checkpoint: str) -> Path | None:
     path = Path(checkpoint).expanduser()
     if path.exists():
         return path
-    if path.is_absolute() or len(path.parts) > 2 or checkpoint.startswith(".") or path.suffix == ".pt":
+    if (
+        path.is_absolute()
+        or len(path.parts) > 2
+        or checkpoint.startswith(".")
+        or path.suffix == ".pt"
+    ):
         raise CheckpointError(
             f"{checkpoint} does not exist; `checkpoint` wants 'tiny', a transformers folder, "
             "a fairseq .pt file, or a name that orality.fetch knows"

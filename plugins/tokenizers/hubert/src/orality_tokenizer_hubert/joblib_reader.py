@@ -11,7 +11,7 @@ import io
 import math
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,8 @@ class _Dtype:
     """numpy.dtype as recorded: only plain numbers are turned into a real one."""
 
     def __init__(self, code: Any, *flags: Any) -> None:
-        self.code, self.order = code, "="
+        self.code = code
+        self.order: Literal["<", ">", "|", "="] = "="
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
@@ -71,11 +72,14 @@ _KNOWN: dict[tuple[str, str], type] = {
 
 
 # The C unpickler reads ahead; only the Python one leaves the file where an array begins.
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
+_PYTHON_UNPICKLER: Any = vars(pickle)["_Unpickler"]
+
+
+class _Reader(_PYTHON_UNPICKLER):  # type: ignore[misc]
     def __init__(self, file: BinaryIO, size: int) -> None:
         super().__init__(file)
         self.stream, self.size = file, size
-        self.dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: _Reader.build}  # type: ignore[attr-defined]
+        self.dispatch = {**_PYTHON_UNPICKLER.dispatch, pickle.BUILD[0]: _Reader.build}
 
     def find_class(self, module: str, name: str) -> type:
         if (module, name) in _KNOWN:

@@ -53,10 +53,10 @@ def load_hubert_tokenizer(
     Raises CheckpointError when weights or k-means are missing, do not fit, or are refused.
     """
     path = find_checkpoint(str(checkpoint)) or Path(orality.fetch(str(checkpoint)))
-    if kmeans is None and Path(checkpoint).name == MHUBERT and path.name != "tiny":
-        if not (path / "kmeans.safetensors").is_file():
-            kmeans, layer = MHUBERT_KMEANS, 11 if layer is None else layer
-            codebook = codebook or f"{MHUBERT}/l{layer}/km500"
+    bare = not (path / "kmeans.safetensors").is_file()  # the hub's folder has no k-means in it
+    if kmeans is None and bare and str(checkpoint) == MHUBERT:
+        kmeans, layer = MHUBERT_KMEANS, 11 if layer is None else layer
+        codebook = codebook or f"{MHUBERT}/l{layer}/km500"
     if kmeans is not None:
         kmeans = _kmeans_file(kmeans)
     if path.is_file():

@@ -74,7 +74,7 @@ class HubertTokenizer:
         samples = self._samples(waveform)
         pieces = [
             self._model(piece[None]).last_hidden_state[0]
-            for piece in samples.split(self._chunk)
+            for piece in torch.split(samples, self._chunk)
             if len(piece) >= self._field
         ]
         if not pieces:
@@ -87,7 +87,9 @@ class HubertTokenizer:
         if samples.ndim != 1:
             raise AudioError(f"got samples of shape {samples.shape}; wanted mono, (num_samples,)")
         if not np.isfinite(samples).all():
-            raise AudioError("got samples that are not finite numbers; drop or repair the recording")
+            raise AudioError(
+                "got samples that are not finite numbers; drop or repair the recording"
+            )
         if len(samples) and waveform.sample_rate != SAMPLE_RATE:
             samples = resample(Waveform(samples, waveform.sample_rate), SAMPLE_RATE).samples
         # a copy where numpy forbids writing: torch shares memory and wants it writable
