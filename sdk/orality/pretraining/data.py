@@ -25,7 +25,7 @@ from orality.pretraining.loop import rng_of
 logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
-SUFFIXES = frozenset(".aif .aiff .flac .mp3 .oga .ogg .opus .wav".split())
+SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 Samples = NDArray[np.float32]
 Span = tuple[str, float, float]  # (name, start, end) in seconds
 ItemT = TypeVar("ItemT")
@@ -48,7 +48,7 @@ class Utterance:
 
 
 def open_speech(*paths: str | Path) -> list[Utterance]:
-    """All utterances of the folders: compact corpora, or audio files of any format libsndfile reads.
+    """All utterances of the folders: compact corpora, or audio files in any format soundfile reads.
 
     A compact corpus holds `speech.i16` and `index.jsonl`. A folder of audio files may hold a
     `manifest.jsonl` with rows {audio, id?, text?, voice?} (paths relative to it); without one
@@ -150,7 +150,7 @@ def _compact(path: Path) -> Iterator[Utterance]:
 
 
 def _slice(samples: NDArray[np.int16], start: int, length: int) -> Samples:
-    return samples[start : start + length].astype(np.float32) / 32768
+    return samples[start : start + length].astype(np.float32) / np.float32(32768)
 
 
 def _files(path: Path) -> Iterator[Utterance]:

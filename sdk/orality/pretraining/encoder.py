@@ -35,7 +35,7 @@ class Frames:
 
     def centers(self, count: int) -> NDArray[np.float64]:
         """The sample in the middle of each of the first `count` frames."""
-        return np.arange(count) * float(self.hop) + self.field / 2
+        return np.arange(count, dtype=np.float64) * self.hop + self.field / 2
 
 
 def frames_of(config: Any) -> Frames:
@@ -123,7 +123,7 @@ def masked_cross_entropy(
 def span_mask(
     rng: np.random.Generator, batch: int, frames: int, *, share: float, span: int
 ) -> NDArray[np.bool_]:
-    """A bool mask (batch, frames): spans of `span` frames that cover about `share` of the frames."""
+    """A bool mask (batch, frames): spans of `span` frames, about `share` of all frames."""
     starts = rng.random((batch, frames)) < share / span
     mask = np.zeros((batch, frames), bool)
     for offset in range(span):
@@ -147,7 +147,7 @@ def load_hubert(folder: Path) -> HubertModel:
 def layer_features(
     model: HubertModel, samples: NDArray[np.float32], layers: Sequence[int]
 ) -> dict[int, torch.Tensor]:
-    """`hidden_states[layer]`, (frames, width) float32, of one recording; empty if it is too short."""
+    """`hidden_states[layer]`, float32 (frames, width), of a recording; empty if it is too short."""
     frames = frames_of(model.config)
     if frames.count(len(samples)) == 0:
         return {layer: torch.zeros(0, model.config.hidden_size) for layer in layers}

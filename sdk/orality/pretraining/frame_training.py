@@ -95,9 +95,7 @@ def train_encoder(
         rng = rng_of(settings.seed, 17, index * count + rank)
         chosen = [speech[i] for i in batch_of(index * count + rank)]
         waves, labels = _batch(chosen, targets, frames, rng, longest, settings.augment)
-        mask = span_mask(
-            rng, *labels.shape, share=settings.mask_share, span=settings.mask_span
-        )
+        mask = span_mask(rng, *labels.shape, share=settings.mask_share, span=settings.mask_span)
         hidden, wanted = torch.from_numpy(mask).to(place), torch.from_numpy(labels).to(place)
         with bfloat16(place):
             logits = model(torch.from_numpy(waves).to(place), hidden)
@@ -146,13 +144,18 @@ def _batch(
     rng: np.random.Generator,
     longest: int,
     augment: bool,
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+) -> tuple[
+    np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    np.ndarray[tuple[int, int], np.dtype[np.int64]],
+]:
     """Waves (batch, samples) and labels (batch, frames), all cropped to the shortest of the batch.
 
     Cropping instead of padding: no mask reaches the attention, and neighbors are of like length.
     """
     waves = [utterance.read() for utterance in chosen]
-    speeds = [float(rng.uniform(0.87, 1.18)) if augment and rng.random() < 0.4 else 1.0 for _ in waves]
+    speeds = [
+        float(rng.uniform(0.87, 1.18)) if augment and rng.random() < 0.4 else 1.0 for _ in waves
+    ]
     shortest = min(math.floor(len(w) / s) for w, s in zip(waves, speeds, strict=True))
     length = max(frames.field, min(shortest, longest))
     count = frames.count(length)
@@ -164,7 +167,7 @@ def _batch(
         start = int(rng.integers(spare + 1)) if spare > 0 else 0
         labels.append(targets.at(utterance, start + centers * speed))
         rows.append(_cut(wave, start, length, speed, rng, augment))
-    return np.stack(rows), np.stack(labels)  # type: ignore[return-value]
+    return np.stack(rows), np.stack(labels)
 
 
 def _cut(

@@ -16,7 +16,7 @@ def nearest(features: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tens
     """
     norms = centroids.square().sum(1)
     ids, distances = [], []
-    for block in features.split(CHUNK):
+    for block in torch.split(features, CHUNK):
         # |x|^2 is the same for every centroid: left out of the comparison, added to the distance
         best = torch.addmm(norms, block, centroids.T, alpha=-2.0).min(1)
         ids.append(best.indices)

@@ -58,4 +58,4 @@ def _dct() -> NDArray[np.float32]:
     mel = np.arange(MELS)[:, None]
     basis = np.cos(np.pi / MELS * (mel + 0.5) * np.arange(COEFFICIENTS)) * np.sqrt(2 / MELS)
     basis[:, 0] /= np.sqrt(2)
-    return basis.astype(np.float32)
+    return np.asarray(basis, np.float32)

@@ -39,7 +39,7 @@ TargetKind = Literal["alignment", "mfcc", "encoder"]
 @dataclass(frozen=True, slots=True)
 class Quantizer:
     """What `train_quantizer` made: `folder` is a tokenizer checkpoint, `layer` an index into
-    `hidden_states`; `quality` per voice of the held-out speech (and `all`), empty without phones."""
+    `hidden_states`; `quality`: `all` and per voice of the held-out speech, empty without phones."""
 
     folder: Path
     layer: int
@@ -111,7 +111,7 @@ def quantize_encoder(
     """
     save_encoder(model, out)
     place = model.device
-    shipped = load_hubert(out).to(place)  # type: ignore[arg-type]
+    shipped = load_hubert(out).to(place)
     known = all(utterance.phones for utterance in dev)
     last = int(shipped.config.num_hidden_layers)
     if layer is None:

@@ -71,7 +71,7 @@ def encoder_targets(
     progress: Progress = silent,
 ) -> Targets:
     """K-means over `hidden_states[layer]` of the HuBERT in `folder`."""
-    model = load_hubert(folder).to(device or torch.device("cpu"))  # type: ignore[arg-type]
+    model = load_hubert(folder).to(device or torch.device("cpu"))
 
     def features(samples: Samples) -> torch.Tensor:
         return layer_features(model, samples, [layer])[layer]
