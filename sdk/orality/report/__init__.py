@@ -1,0 +1,19 @@
+"""What a run leaves for people: one page with its figures, tables and speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["write_report"]
+
+
+def write_report(run: Path, *, max_prompts: int = 40) -> Path:
+    """Write `run`/report.html, one file that needs nothing else, and return its path.
+
+    `max_prompts` bounds the prompts that can be listened to, of training and of evaluation each.
+    A run that has not finished gets a page of what there is. Raises StoreError when the folder
+    holds no run or a damaged shard, EvaluationError when `results.json` cannot be read.
+    """
+    from orality.report.page import write_page
+
+    return write_page(Path(run), max_prompts=max_prompts)

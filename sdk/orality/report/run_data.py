@@ -1,0 +1,265 @@
+"""A run folder as typed records: whatever it holds so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from orality.errors import StoreError
+from orality.evaluation.results import Results, read_results
+from orality.store import read_json
+from orality.store.shards import shard_paths
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Speech to continue. `text`: what the prompt says; `truth`: how the recording goes on."""
+
+    id: str
+    split: str
+    text: str
+    truth: str
+    audio: Path | None
+    skipped: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A continuation as the judge saw it; None for what was not (yet) made.
+
+    `mark`: `chosen`, `rejected`, or empty. `system`: who spoke it, in an evaluation.
+    """
+
+    id: str
+    prompt_id: str
+    audio: Path | None
+    text: str | None
+    auto_bleu: float | None
+    score: float | None
+    perplexity: float | None
+    rationale: str
+    mark: str = ""
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Equation 2 of Align-SLM: at most `rejected` (s_r), at least `chosen` (s_c), delta."""
+
+    rejected: float | None = None
+    chosen: float | None = None
+    max_auto_bleu: float | None = None
+
+    def side(self, item: Continuation) -> str:
+        """What a score and an auto-BLEU allow: `chosen`, `rejected`, or `neither`."""
+        repeats = None not in (item.auto_bleu, self.max_auto_bleu) and (
+            item.auto_bleu > self.max_auto_bleu  # type: ignore[operator]
+        )
+        if item.score is None:
+            return "neither"
+        if repeats or (self.rejected is not None and item.score <= self.rejected):
+            return "rejected"
+        good = self.chosen is not None and item.score >= self.chosen
+        return "chosen" if good else "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A round or a baseline. `counts`: stored records by stage; `pairs`: number by split."""
+
+    name: str
+    title: str
+    thresholds: Thresholds
+    continuations: Sequence[Continuation]
+    counts: dict[str, int]
+    pairs: dict[str, int]
+    metrics: Sequence[Record]
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """Everything a page shows; `samples` are the continuations of the evaluation."""
+
+    path: Path
+    recipe: Record
+    recipe_text: str
+    manifest: Record
+    prompts: dict[str, Prompt]
+    rounds: Sequence[Stage]
+    baselines: Sequence[Stage]
+    samples: Sequence[Continuation]
+    results: Results | None
+
+
+def read_run(run: Path) -> RunData:
+    """Read a run folder; StoreError if it is none, or if a file in it is damaged."""
+    if not (run / "manifest.json").is_file():
+        raise StoreError(f"{run} holds no run (no manifest.json); give the folder of a run")
+    text, recipe = _recipe(run / "recipe.yaml")
+    prompts = {row["id"]: _prompt(run, row) for row in _prompt_rows(run)}
+    return RunData(
+        path=run,
+        recipe=recipe,
+        recipe_text=text,
+        manifest=read_json(run / "manifest.json"),
+        prompts=prompts,
+        rounds=_rounds(run, recipe),
+        baselines=[
+            _stage(run, folder.name, folder.name.removeprefix("baseline-"), Thresholds())
+            for folder in sorted(run.glob("baseline-*"))
+        ],
+        samples=list(_samples(run)),
+        results=read_results(run / "results.json") if (run / "results.json").is_file() else None,
+    )
+
+
+def _recipe(path: Path) -> tuple[str, Record]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise StoreError(f"{path} holds no recipe: expected keys and values")
+    return text, data
+
+
+def _rounds(run: Path, recipe: Record) -> list[Stage]:
+    planned = recipe.get("rounds") or []
+    delta = (recipe.get("selection") or {}).get("max_auto_bleu")
+    found = [int(path.name[6:]) for path in run.glob("round-*") if path.name[6:].isdecimal()]
+    stages = []
+    for number in range(1, max([len(planned), *found], default=0) + 1):
+        given = planned[number - 1] if number <= len(planned) else {}
+        thresholds = Thresholds(given.get("rejected"), given.get("chosen"), delta)
+        stages.append(_stage(run, f"round-{number}", f"Round {number}", thresholds))
+    return stages
+
+
+def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
+    folder = run / name
+    drawn = list(_rows(folder / "continuations", "id", "prompt_id"))
+    speech = {row["id"]: row for row in _rows(folder / "speech", "id", "audio")}
+    texts = {row["id"]: row for row in _rows(folder / "transcripts", "id", "text", "auto_bleu")}
+    verdicts = {
+        row["id"]: row for row in _rows(folder / "verdicts", "id", "score", "rationale", "metrics")
+    }
+    pairs = list(_rows(folder / "pairs", "id", "split", "chosen_id", "rejected_id"))
+    marks = {row["chosen_id"]: "chosen" for row in pairs}
+    marks |= {row["rejected_id"]: "rejected" for row in pairs}
+    merged = [
+        {**speech.get(row["id"], {}), **texts.get(row["id"], {}), **verdicts.get(row["id"], {})}
+        | row
+        for row in drawn
+    ]
+    train = folder / "train" if (folder / "train").is_dir() else folder
+    adapters = (train / "adapter", folder / "adapter")
+    splits = [row.get("split") or "train" for row in pairs]
+    return Stage(
+        name=name,
+        title=title,
+        thresholds=thresholds,
+        continuations=[_continuation(run, row, mark=marks.get(row["id"], "")) for row in merged],
+        counts={
+            "continuations": len(drawn), "speech": len(speech), "transcripts": len(texts),
+            "verdicts": len(verdicts),
+        },
+        pairs={split: splits.count(split) for split in sorted(set(splits), reverse=True)},
+        metrics=list(_metrics(train / "metrics.jsonl")),
+        trained=any((path / "adapter_model.safetensors").is_file() for path in adapters),
+    )  # fmt: skip
+
+
+def _samples(run: Path) -> Iterator[Continuation]:
+    names = (
+        "id", "prompt_id", "audio", "text", "auto_bleu", "score", "perplexity", "rationale",
+    )  # fmt: skip
+    for folder in sorted((run / "evaluation").glob("*/samples")):
+        for row in _rows(folder, *names):
+            # stored relative to the evaluation's folder; older runs name it from the run's
+            audio = row.get("audio")
+            inside = audio is not None and (run / "evaluation" / audio).is_file()
+            base = run / "evaluation" if inside else run
+            yield _continuation(base, row, system=folder.parent.name)
+
+
+def _prompt_rows(run: Path) -> Iterator[Record]:
+    names = (
+        "id", "split", "prompt_text", "text", "continuation_text", "prompt_audio", "skipped",
+    )  # fmt: skip
+    for folder in (run / "prompts", *sorted(run.glob("round-*/prompts"))):
+        yield from _rows(folder, *names)
+
+
+def _prompt(run: Path, row: Record) -> Prompt:
+    return Prompt(
+        id=row["id"],
+        split=row.get("split") or "train",
+        text=row.get("prompt_text") or "",
+        truth=row.get("continuation_text") or "",
+        audio=_inside(run, row.get("prompt_audio")),
+        skipped=row.get("skipped"),
+    )
+
+
+def _continuation(base: Path, row: Record, *, mark: str = "", system: str = "") -> Continuation:
+    perplexity = row.get("perplexity")
+    if perplexity is None and row.get("metrics"):
+        perplexity = json.loads(row["metrics"]).get("perplexity")
+    return Continuation(
+        id=row["id"],
+        prompt_id=row["prompt_id"],
+        audio=_inside(base, row.get("audio")),
+        text=row.get("text"),
+        auto_bleu=row.get("auto_bleu"),
+        score=row.get("score"),
+        perplexity=perplexity,
+        rationale=row.get("rationale") or "",
+        mark=mark,
+        system=system,
+    )
+
+
+def _inside(base: Path, name: str | None) -> Path | None:
+    """A stored relative path; one that leaves the run's folder is not followed."""
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        return None
+    return base / name
+
+
+def _rows(folder: Path, *names: str) -> Iterator[Record]:
+    """Records with those of the named columns that the shards have; units are never read."""
+    for path in shard_paths(folder):
+        try:
+            with pq.ParquetFile(path) as file:
+                columns = [name for name in names if name in file.schema_arrow.names]
+                rows = file.read(columns=columns).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"shard {path} is damaged ({error}); delete it and run the same command again: "
+                "only its records are made anew"
+            ) from error
+        yield from rows
+
+
+def _metrics(path: Path) -> Iterator[Record]:
+    """Rows with a step; a torn last line, as a killed run leaves it, is not one."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            yield row
