@@ -1,0 +1,89 @@
+"""Speech to frame units, kept on disk in chunks so that a killed run encodes nothing twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from orality.errors import CheckpointError
+from orality.pretraining.data import Utterance
+from orality.pretraining.encoder import layer_features, load_hubert
+from orality.pretraining.kmeans import nearest
+from orality.pretraining.loop import pick_device
+from orality.progress import Progress, silent
+from orality.store import atomic_write, read_json
+from orality.types import UnitSpec
+
+Ids = NDArray[np.int64]
+
+CHUNK = 500  # utterances per file
+
+
+def read_unit_spec(folder: Path) -> UnitSpec:
+    """What the units of a tokenizer folder mean."""
+    return UnitSpec(**read_json(folder / "units.json"))
+
+
+def encode_frames(
+    tokenizer: Path,
+    speech: Sequence[Utterance],
+    *,
+    cache: Path,
+    device: str = "auto",
+    progress: Progress = silent,
+    name: str = "encode",
+) -> dict[str, Ids]:
+    """The unit of every frame, before de-duplication, by utterance id: int64 (frames,).
+
+    `tokenizer`: a folder that `train_quantizer` wrote. Chunks that `cache` holds are read.
+    """
+    spec = read_unit_spec(tokenizer)
+    found = re.search(r"/l(\d+)/", spec.codebook)
+    if found is None:
+        raise CheckpointError(f"the codebook {spec.codebook!r} of {tokenizer} names no layer")
+    layer = int(found.group(1))
+    place = pick_device(device)
+    model: torch.nn.Module | None = None
+    units: dict[str, Ids] = {}
+    for start in range(0, len(speech), CHUNK):
+        batch = speech[start : start + CHUNK]
+        path = cache / f"units-{start:07d}.npz"
+        if not path.exists():
+            if model is None:
+                model = load_hubert(tokenizer).to(place)  # type: ignore[arg-type]
+                centroids = load_file(tokenizer / "kmeans.safetensors")["centroids"].to(place)
+            rows = []
+            for utterance in batch:
+                features = layer_features(model, utterance.read(), [layer])[layer]  # type: ignore[arg-type]
+                rows.append(nearest(features, centroids)[0].cpu().numpy().astype(np.int16))
+            _write(path, [item.id for item in batch], rows)
+        with np.load(path, allow_pickle=False) as chunk:
+            ends = np.cumsum(chunk["lengths"])
+            flat = chunk["units"].astype(np.int64)
+            for key, length, end in zip(chunk["ids"], chunk["lengths"], ends, strict=True):
+                units[str(key)] = flat[end - length : end]
+        progress(name, min(start + CHUNK, len(speech)), len(speech))
+    return units
+
+
+def deduplicate(frames: Ids) -> Ids:
+    """Frame units without immediate repeats."""
+    if not len(frames):
+        return frames
+    return frames[np.concatenate([[True], frames[1:] != frames[:-1]])]
+
+
+def _write(path: Path, ids: list[str], rows: list[NDArray[np.int16]]) -> None:
+    flat = np.concatenate(rows) if rows else np.zeros(0, np.int16)
+    atomic_write(
+        path,
+        lambda file: np.savez(
+            file, units=flat, lengths=np.array([len(row) for row in rows]), ids=np.array(ids)
+        ),
+    )

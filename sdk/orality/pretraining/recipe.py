@@ -1,0 +1,110 @@
+"""The pretraining recipe: what a stack of one's own is made from, and how large it becomes."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orality.errors import RecipeError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpeechOptions(_Section):
+    """Where speech comes from."""
+
+    corpus: str
+    """`stories` makes synthetic speech with hibari-tts; anything else is a folder of audio."""
+    sentences: int = Field(16_000, ge=100)
+    """`stories` only: how many different sentences are spoken."""
+    voices: list[str] = ["hibari"]
+    """`stories` only: the first voice is what the language model and the vocoder learn."""
+    vocoder_voice: str | None = None
+    """Folders only: the voice (manifest, or name of the parent folder) the vocoder learns; None
+    takes them all."""
+
+
+class QuantizerOptions(_Section):
+    """The HuBERT encoder and its k-means."""
+
+    targets: Literal["mfcc", "alignment"] = "mfcc"
+    """`mfcc` needs speech alone; `alignment` learns from the phones that a corpus carries."""
+    iterations: int = Field(1, ge=1)
+    """Further iterations learn from clusters of the encoder before (HuBERT)."""
+    units: int = Field(100, ge=2)
+    width: int = Field(256, ge=16)
+    layers: int = Field(5, ge=1)
+    layer: int | None = None
+    """The layer to cluster; None measures which tells most about phones, where they are known."""
+    steps: int = Field(4000, ge=1)
+
+
+class UnitLMOptions(_Section):
+    """The language model over units."""
+
+    warm_start: str | None = None
+    """A text language model's folder to start from (TWIST); sizes are then its own."""
+    hidden_size: int = 256
+    layers: int = 4
+    context_length: int = 512
+    steps: int = Field(20_000, ge=1)
+    batch_tokens: int = Field(2_000, ge=64)
+    learning_rate: float = Field(2e-3, gt=0)
+
+
+class VocoderOptions(_Section):
+    """The unit HiFi-GAN."""
+
+    channels: int = 256
+    steps: int = Field(15_000, ge=1)
+    warm_up_steps: int = Field(0, ge=0)
+    """Steps on the corpus's phones first, where it has them: the body learns to speak before the
+    units are ready."""
+    adversarial: bool = False
+    """Discriminators: better sound, several times the work; for GPUs."""
+
+
+class PretrainRecipe(_Section):
+    """A whole stack."""
+
+    name: str
+    description: str = ""
+    seed: int = 0
+    speech: SpeechOptions
+    quantizer: QuantizerOptions
+    unit_lm: UnitLMOptions
+    vocoder: VocoderOptions
+
+    @classmethod
+    def load(cls, source: str | Path) -> PretrainRecipe:
+        """Read a YAML file, or a shipped recipe by name; RecipeError lists every mistake."""
+        path = Path(source)
+        if not path.is_file():
+            path = Path(str(resources.files(__package__) / "recipes" / f"{source}.yaml"))
+        if not path.is_file():
+            raise RecipeError(
+                f"no pretraining recipe is called {str(source)!r}; give a file, or one of "
+                f"{', '.join(shipped_pretrain_recipes())}"
+            )
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RecipeError(f"pretraining recipe {source} cannot be read: {error}") from error
+        except ValidationError as error:
+            lines = "".join(
+                f"\n  - {'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
+                for item in error.errors()
+            )
+            raise RecipeError(f"pretraining recipe {source} cannot be used:{lines}") from error
+
+
+def shipped_pretrain_recipes() -> list[str]:
+    """Names of the pretraining recipes that come with the package."""
+    folder = resources.files(__package__) / "recipes"
+    return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".yaml"))

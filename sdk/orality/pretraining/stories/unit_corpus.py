@@ -1,0 +1,86 @@
+"""What the `tiny` language model reads: stories recombined from spoken sentences, and singles."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from functools import partial
+from pathlib import Path
+
+from orality.pretraining.data import Samples, Utterance
+from orality.pretraining.stories.grammar import Pool, lines
+from orality.pretraining.stories.joining import trim
+from orality.pretraining.stories.storage import Row, SpokenCorpus, read_corpus, sentence_id
+from orality.pretraining.unit_lm_data import Ids, UnitCorpus
+
+SINGLES = 60_000
+# Words in a carrier, grammatical sentences, and story sentences read alone.
+SHARES = (0.40, 0.45, 0.15)
+
+
+def story_corpus(
+    units: Mapping[str, Ids],
+    texts: Mapping[str, str],
+    *,
+    sentences: int,
+    voice: str,
+    stories: int = 110_000,
+    seed: int = 0,
+) -> UnitCorpus:
+    """A corpus of `stories` stories, each a new combination of spoken training sentences.
+
+    `units`: de-duplicated units by sentence id; `texts`: the text of every single sentence (those
+    that are no story's) by id; `sentences`: how many story sentences were planned.
+    """
+    pool = Pool(lines(random.Random(seed), sentences, "train"))
+    draw = random.Random(seed + 77)
+    composed: set[tuple[str, ...]] = set()
+    for _ in range(3 * stories):
+        if len(composed) == stories:
+            break
+        try:
+            story = pool.compose(draw)
+        except ValueError:  # nothing in the pool continues this beginning
+            continue
+        ids = tuple(sentence_id(line.text, voice) for line in story.lines)
+        if all(key in units for key in ids):
+            composed.add(ids)
+    chosen = sorted(composed)
+    known = [key for key in texts if key in units]
+    words = [key for key in known if len(texts[key].split()) <= 3]
+    grammatical = [key for key in known if len(texts[key].split()) > 3]
+    parts = sorted({key for story_ids in chosen for key in story_ids})
+    return UnitCorpus(
+        units=units,
+        stories=chosen,
+        singles=_mix(draw, [words, grammatical, parts]),
+        story_share=0.35,
+    )
+
+
+def trimmed_speech(folder: Path) -> list[Utterance]:
+    """The sentences of a corpus with as much silence at the edges as between joined sentences."""
+    corpus = read_corpus(folder)
+    return [
+        Utterance(
+            id=row["id"],
+            length=row["length"],
+            read=partial(_trimmed, corpus, row),
+            text=row["text"],
+            voice=row["voice"],
+        )
+        for row in corpus.rows
+    ]
+
+
+def _trimmed(corpus: SpokenCorpus, row: Row) -> Samples:
+    return trim(corpus.part(row)).samples
+
+
+def _mix(draw: random.Random, kinds: Sequence[Sequence[str]]) -> list[str]:
+    mixed: list[str] = []
+    for kind, share in zip(kinds, SHARES, strict=True):
+        if kind:
+            mixed += draw.choices(kind, k=round(share * SINGLES))
+    return mixed
