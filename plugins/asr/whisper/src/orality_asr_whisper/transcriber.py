@@ -86,9 +86,7 @@ class WhisperTranscriber:
         tokens = [len(item.ids) + 1 for item in items]
         total = sum(item.mean_log_prob * n for item, n in zip(items, tokens, strict=True))
         confidence = min(1.0, math.exp(total / sum(tokens)))
-        return Transcript(
-            text, language=language, task=self._config.task, confidence=confidence
-        )
+        return Transcript(text, language=language, task=self._config.task, confidence=confidence)
 
     def _rules(self, language: str) -> Rules:
         names = ["<|startoftranscript|>"]

@@ -1,0 +1,148 @@
+"""The judge: how much likelier a text model finds a continuation once it has read the prompt."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orality import CheckpointError, JudgeRequest, Verdict, fetch
+from orality_judge_likelihood import SHIPPED, LikelihoodConfig, calibration, scoring
+from orality_judge_likelihood.checkpoint import SMOLLM2
+
+_PROMPT_TOKENS, _CONTINUATION_TOKENS = 512, 256
+_CONTINUATIONS_PER_ROW = 8
+
+
+def normalize(text: str) -> str:
+    """Lower case, punctuation other than the apostrophe dropped: what all transcribers agree on."""
+    return " ".join(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower()))
+
+
+class LikelihoodJudge:
+    """Scores continuations by calibrated log-likelihoods; see `orality.Judge`.
+
+    `metrics` of a verdict: `conditional_nll` and `unconditional_nll` (mean per token, nats),
+    `tokens`, `perplexity` = exp(conditional_nll), and `raw`, the value before calibration.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        calibrated: calibration.Calibration,
+        *,
+        batch_tokens: int = 1024,
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._calibrated = calibrated
+        self._batch_tokens = batch_tokens
+        start = tokenizer.bos_token_id
+        self._start = tokenizer.eos_token_id if start is None else start
+
+    def score(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        """Judge each request: silence gets the lowest score, a missing text none."""
+        verdicts: dict[int, Verdict] = {}
+        for index, found in self._likelihoods(requests, verdicts):
+            verdicts[index] = self._verdict(found)
+        return [verdicts[index] for index in range(len(requests))]
+
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[scoring.Likelihood | None]:
+        """Of (prompt, continuation) texts; None where either holds no word."""
+        requests = [JudgeRequest(prompt_text=p, continuation_text=c) for p, c in pairs]
+        found = dict(self._likelihoods(requests, {}))
+        return [found.get(index) for index in range(len(pairs))]
+
+    def _likelihoods(
+        self, requests: Sequence[JudgeRequest], verdicts: dict[int, Verdict]
+    ) -> Iterator[tuple[int, scoring.Likelihood]]:
+        """Requests by number with their likelihoods; those that need none go to `verdicts`."""
+        groups: dict[str, list[tuple[int, list[int]]]] = {}
+        for index, request in enumerate(requests):
+            prompt = normalize(request.prompt_text or "")
+            continuation = normalize(request.continuation_text or "")
+            if request.continuation_text is None or not prompt:
+                which = "prompt" if request.continuation_text is not None else "continuation"
+                verdicts[index] = Verdict(None, rationale=f"no {which} text")
+            elif not continuation:
+                verdicts[index] = calibration.no_speech()
+            else:
+                # The space makes both copies of the continuation start inside a sentence.
+                tokens = self._tokens(" " + continuation)[:_CONTINUATION_TOKENS]
+                groups.setdefault(prompt, []).append((index, tokens))
+        rows, owners = [], []
+        for prompt, members in groups.items():
+            prefix = [self._start, *self._tokens(prompt)[-_PROMPT_TOKENS:]]
+            for start in range(0, len(members), _CONTINUATIONS_PER_ROW):
+                part = members[start : start + _CONTINUATIONS_PER_ROW]
+                rows.append(scoring.pack(prefix, [tokens for _, tokens in part]))
+                owners.append([index for index, _ in part])
+        for batch in scoring.batches(rows, self._batch_tokens):
+            scored = scoring.score(self._model, [rows[number] for number in batch])
+            for number, found in zip(batch, scored, strict=True):
+                yield from zip(owners[number], found, strict=True)
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _verdict(self, found: scoring.Likelihood) -> Verdict:
+        conditional = found.conditional / found.tokens
+        unconditional = found.unconditional / found.tokens
+        raw = self._calibrated.raw(conditional, unconditional)
+        return Verdict(
+            self._calibrated.score(raw),
+            metrics={
+                "conditional_nll": -conditional,
+                "unconditional_nll": -unconditional,
+                "tokens": float(found.tokens),
+                "perplexity": math.exp(min(-conditional, 700.0)),
+                "raw": raw,
+            },
+        )
+
+
+def load(config: LikelihoodConfig) -> LikelihoodJudge:
+    """Read the text model and the calibration; CheckpointError says which one is at fault."""
+    if config.calibration:
+        calibrated = calibration.read(Path(config.calibration).expanduser())
+    elif config.checkpoint == SHIPPED:
+        shipped = files("orality_judge_likelihood") / f"calibrations/{SHIPPED}.json"
+        calibrated = calibration.read(Path(str(shipped)))
+    else:
+        raise CheckpointError(
+            f"the judge has no calibration for {config.checkpoint!r}: make one with "
+            "python -m orality_judge_likelihood.calibrate and name it as `calibration`"
+        )
+    model, tokenizer = read_model(config)
+    return LikelihoodJudge(model, tokenizer, calibrated, batch_tokens=config.batch_tokens)
+
+
+def read_model(config: LikelihoodConfig) -> tuple[Any, Any]:
+    """The text model on its device and its tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = fetch(SMOLLM2 if config.checkpoint == SHIPPED else config.checkpoint)
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, config.dtype),
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder} cannot be read as a causal language model with its tokenizer: {error}"
+        ) from error
+    model = model.eval().requires_grad_(False).to(device)
+    scoring.check(model)
+    return model, tokenizer
