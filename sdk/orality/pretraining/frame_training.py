@@ -126,7 +126,9 @@ def train_encoder(
         optimizers={"adamw": optimizer},
         step=step,
         total_steps=settings.steps,
-        learning_rate=warmup_then_linear(settings.learning_rate, settings.steps),
+        learning_rate=warmup_then_linear(
+            settings.learning_rate, settings.steps, warmup=min(200, settings.steps // 10)
+        ),
         seed=settings.seed,
         evaluate=evaluate if dev else None,
         evaluate_every=500,
