@@ -47,7 +47,7 @@ class UnitLMSettings:
     learning_rate: float = 2e-3
     warmup: int = 200
     weight_decay: float = 0.1
-    dropout: float = 0.0
+    dropout: float = 0.1
     ema: float = 0.999
     seed: int = 0
 
