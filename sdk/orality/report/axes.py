@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 360, 208
+WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 12, 36
 
 
@@ -51,7 +51,11 @@ def number(value: float) -> str:
 
 
 def text(x: float, y: float, content: str, kind: str, anchor: str = "middle") -> Markup:
-    """A label; whatever it says stays text."""
+    """A label; whatever it says stays text. `s_r = 2` has its r as a subscript."""
+    head, _, tail = content.partition("_")
+    if tail:
+        below = Markup('<tspan class="sub" dy="3">{}</tspan><tspan dy="-3">{}</tspan>')
+        content = escape(head) + below.format(tail[:1], tail[1:])
     return Markup('<text x="{}" y="{}" class="{}" text-anchor="{}">{}</text>').format(
         x, y, kind, anchor, content
     )

@@ -32,6 +32,7 @@ def interval_figure(
     ends = [e.value for e in estimates]
     ends += [end for e in estimates for end in (e.low, e.high) if end is not None]
     low, high = axes.span(ends)
+    low = max(low, 0.0) if min(ends) >= 0 else low
     height = _TOP + _ROW * len(estimates) + _BOTTOM
     x = Axis(low, high, _LEFT, WIDTH - 12)
     bottom = height - _BOTTOM

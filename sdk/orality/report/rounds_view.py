@@ -131,9 +131,9 @@ def _scores(stage: Stage, frame: Frame) -> Figure:
     abstained = sum(item.score is None for item in stage.continuations)
     mean = sum(score for _, score in judged) / len(judged)
     note = f"Mean {mean:.2f} over {len(judged):,} verdicts"
-    note += f"; {abstained:,} have no score." if abstained else "."
+    note += f"; {abstained:,} without a score." if abstained else "."
     return histogram(
-        "Judge's score", _sides(stage, judged), frame.scores, label="score", names=SIDES,
+        "Judge’s score", _sides(stage, judged), frame.scores, label="score", names=SIDES,
         lines=lines, tallest=frame.tallest_score, note=note,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from orality.audio import write_audio
 from orality.evaluation.results import Comparison, Metric, Results, System, write_results
 from orality.evaluation.statistics import Interval
 from orality.feedback.schemas import CONTINUATIONS, PAIRS, PROMPTS, SPEECH, TRANSCRIPTS, VERDICTS
+from orality.report import write_report
 from orality.store import write_json, write_shard
 from orality.types import Waveform
 
@@ -29,26 +31,40 @@ RECIPE = {
 }
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run and its report, only to be read: 4 prompts, 1 held out, 2 rounds of 3."""
+    run = make_run(tmp_path_factory.mktemp("finished") / "run")
+    write_report(run)
+    return run
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A finished run: 6 prompts of training, 2 of evaluation, two rounds, two systems more."""
-    return make_run(tmp_path / "run")
+def run(finished: Path, tmp_path: Path) -> Path:
+    """The same run without its report, to be changed."""
+    return shutil.copytree(
+        finished, tmp_path / "run", ignore=shutil.ignore_patterns("report.html")
+    )
 
 
-def make_run(out: Path, *, prompts: int = 6, held_out: int = 2, samples: int = 3) -> Path:
+def make_run(
+    out: Path, *, prompts: int = 4, held_out: int = 1, samples: int = 3, seconds: float = 0.4
+) -> Path:
     draw = random.Random(3)
     out.mkdir(parents=True)
     (out / "recipe.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
     write_json(out / "manifest.json", MANIFEST)
     rows = [
-        _prompt(out, f"story-{index:03d}", "test" if index >= prompts else "train", draw)
+        _prompt(
+            out, f"story-{index:03d}", "test" if index >= prompts else "train", seconds, draw
+        )
         for index in range(prompts + held_out)
     ]
     _shard(out / "prompts", rows, PROMPTS)
     for number in (1, 2):
-        _round(out, number, rows[:prompts], samples, draw)
+        _round(out, number, rows[:prompts], samples, seconds, draw)
     for shift, system in enumerate(SYSTEMS):
-        _evaluation(out, system.name, rows[prompts:], shift, draw)
+        _evaluation(out, system.name, rows[prompts:], shift, seconds, draw)
     write_results(out / "results.json", results())
     return out
 
@@ -104,9 +120,11 @@ def results() -> Results:
     return Results(SYSTEMS, metrics, tests, {"baseline": "pre-trained"}, "tiny")
 
 
-def _prompt(out: Path, key: str, split: str, draw: random.Random) -> dict[str, Any]:
+def _prompt(
+    out: Path, key: str, split: str, seconds: float, draw: random.Random
+) -> dict[str, Any]:
     audio = f"prompts/audio/{key}.flac"
-    _speak(out / audio, draw, 1.2)
+    _speak(out / audio, draw, seconds + 0.2)
     return {
         "id": key, "split": split, "language": "en", "audio": f"{key}.ogg", "prompt_audio": audio,
         "prompt_text": _say(draw, 9), "continuation_text": _say(draw, 12), "text": "",
@@ -115,7 +133,8 @@ def _prompt(out: Path, key: str, split: str, draw: random.Random) -> dict[str, A
 
 
 def _round(
-    out: Path, number: int, prompts: list[dict[str, Any]], samples: int, draw: random.Random
+    out: Path, number: int, prompts: list[dict[str, Any]], samples: int, seconds: float,
+    draw: random.Random,
 ) -> None:
     name = f"round-{number}"
     tables: dict[str, list[dict[str, Any]]] = {
@@ -128,7 +147,7 @@ def _round(
             text = EVIL if first else "" if draw.random() < 0.08 else _say(draw, draw.randint(6, 14))
             score = (3.2 + 0.5 * number, 1.2)[index] if index < 2 else min(5, draw.uniform(1, 4.6))
             audio = f"{name}/audio/{key['id']}.flac"
-            _speak(out / audio, draw, 1.0)
+            _speak(out / audio, draw, seconds)
             tables["continuations"].append({**key, "index": index, "units": [4, 5]})
             tables["speech"].append({**key, "audio": audio, "seconds": 1.0})
             bleu = max(0.0, draw.gauss(0.02, 0.08)) if index else 0.0
@@ -163,7 +182,8 @@ def _round(
 
 
 def _evaluation(
-    out: Path, system: str, prompts: list[dict[str, Any]], shift: int, draw: random.Random
+    out: Path, system: str, prompts: list[dict[str, Any]], shift: int, seconds: float,
+    draw: random.Random,
 ) -> None:
     from orality.evaluation.continuations import SAMPLES
 
@@ -171,7 +191,7 @@ def _evaluation(
     for prompt in prompts:
         key = f"{prompt['id']}-0"
         audio = f"{system}/samples/audio/{key}.flac"
-        _speak(out / "evaluation" / audio, draw, 1.0)
+        _speak(out / "evaluation" / audio, draw, seconds)
         rows.append(
             {
                 "id": key, "prompt_id": prompt["id"], "audio": audio, "text": _say(draw, 10),

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from orality.report.axes import Axis, number, ticks
+from orality.report.axes import LEFT, RIGHT, WIDTH, Axis, number, text, ticks
 from orality.report.figures import Curve, Line, bins, counted, curves, histogram
 from orality.report.intervals import Estimate, interval_figure
 from orality.report.listening import spread
@@ -61,13 +61,18 @@ def test_a_histogram_stacks_to_heights_in_proportion() -> None:
     assert drawn.rows == [["1 to 2", "3", "0", "0"], ["4 to 5", "0", "0", "6"]]
     assert drawn.legend == [("rejected", "may be rejected"), ("chosen", "may be chosen")]
     threshold = next(node for node in parsed(drawn) if node.get("class") == "threshold")
-    assert float(re.match(r"M([\d.]+) ", threshold.get("d"))[1]) == Axis(1, 5, 42, 352)(3)
+    assert float(re.match(r"M([\d.]+) ", threshold.get("d"))[1]) == Axis(1, 5, LEFT, WIDTH - RIGHT)(3)
 
 
 def test_markup_in_a_label_stays_text() -> None:
     drawn = interval_figure("<b>&", [Estimate("<script>", 1, 0, 2)], level=None, digits=1)
     assert "<script>" not in drawn.drawing
     assert parsed(drawn).get("aria-label") == "<b>&"
+
+
+def test_thresholds_have_subscripts() -> None:
+    label = ElementTree.fromstring(str(text(0, 0, "s_r = 1.5", "mark")))
+    assert [node.text for node in label] == ["r", " = 1.5"]
 
 
 def test_a_single_system_without_an_interval_can_be_drawn() -> None:
