@@ -82,6 +82,6 @@ def vertical(axis: Axis, marks: Sequence[float]) -> Markup:
 
 def box(title: str, content: Sequence[Markup], *, height: int = HEIGHT) -> Markup:
     """The drawing; `title` is what a screen reader says."""
-    return Markup(
-        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, height, title, Markup("").join(escape(part) for part in content))
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, height, title, Markup("").join(escape(part) for part in content)
+    )

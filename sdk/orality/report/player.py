@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def outline(waveform: Waveform) -> str:
     edges = np.linspace(0, len(waveform.samples), BARS + 1).astype(int)
     power = [
         float(np.sqrt(np.mean(np.square(waveform.samples[start:end])))) if end > start else 0.0
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
+        for start, end in pairwise(edges)
     ]
     loudest = max(power)
     strokes = []

@@ -91,7 +91,5 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
     else:
         return [(prefix, str(value))]
     return [
-        pair
-        for key, inner in named
-        for pair in _flat(inner, f"{prefix}.{key}" if prefix else key)
+        pair for key, inner in named for pair in _flat(inner, f"{prefix}.{key}" if prefix else key)
     ]

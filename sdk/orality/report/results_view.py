@@ -121,6 +121,7 @@ def _counts(results: Results, column: Column) -> str:
         for item in results.results
         if (item.metric, item.group) == (column.metric, column.group)
     ]
+
     def span(values: Sequence[int]) -> str:
         low, high = min(values), max(values)
         return str(low) if low == high else f"{low}–{high}"
@@ -182,7 +183,9 @@ def _test_row(item: Comparison, shown: Sequence[Column]) -> list[str]:
     )
     interval = ""
     if item.ci is not None:
-        low, high = (signed(end * column.scale, column.digits) for end in (item.ci.low, item.ci.high))
+        low, high = (
+            signed(end * column.scale, column.digits) for end in (item.ci.low, item.ci.high)
+        )
         interval = f"{low} to {high}"
     return [
         column.label, item.a, item.b, signed(item.difference * column.scale, column.digits),

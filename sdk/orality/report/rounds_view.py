@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orality.report.figures import Curve, Figure, Line, bins, curves, histogram
+from orality.report.figures import Curve, Figure, Line, bins, counted, curves, histogram
 from orality.report.run_data import Continuation, Record, Stage
 
 SIDES = {"rejected": "may be rejected", "neither": "neither", "chosen": "may be chosen"}
@@ -14,7 +14,8 @@ _PANELS = (
     ("Loss", "loss", None, None),
     ("Reward accuracy", "reward_accuracy", (0.0, 1.05), 0.5),
     ("Reward margin", "reward_margin", None, 0.0),
-)  # fmt: skip
+)
+_REPETITION = bins(0.0, 1.0, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,7 @@ def shared_frame(rounds: Sequence[Stage]) -> Frame | None:
         edges = bins(low - 0.5, high + 0.5, 1.0)
     else:
         edges = bins(low, max(high, low + 1), max((high - low) / 16, 1 / 16))
-    heights = [
-        max(_heights([c.score for c in stage.continuations], edges)) for stage in rounds
-    ]
+    heights = [max(_heights([c.score for c in stage.continuations], edges)) for stage in rounds]
     repeats = [
         max(_heights([c.auto_bleu for c in stage.continuations], _REPETITION)) for stage in rounds
     ]
@@ -104,12 +103,7 @@ def _points(metrics: Sequence[Record], key: str) -> list[tuple[float, float]]:
     ]
 
 
-_REPETITION = bins(0.0, 1.0, 0.05)
-
-
 def _heights(values: Sequence[float | None], edges: Sequence[float]) -> list[int]:
-    from orality.report.figures import counted
-
     return counted([value for value in values if value is not None], edges)
 
 
@@ -155,7 +149,7 @@ def _rule(stage: Stage) -> str:
     if limits.chosen is None or limits.rejected is None:
         return ""
     if limits.max_auto_bleu is None:
-        return f"Chosen at a score of {limits.chosen:g} or more, rejected at {limits.rejected:g} or less."
+        return f"Chosen: score at least {limits.chosen:g}. Rejected: at most {limits.rejected:g}."
     return (
         f"Chosen: score at least {limits.chosen:g} and auto-BLEU at most "
         f"{limits.max_auto_bleu:g}. Rejected: score at most {limits.rejected:g}, or auto-BLEU "

@@ -61,11 +61,10 @@ class Thresholds:
 
     def side(self, item: Continuation) -> str:
         """What a score and an auto-BLEU allow: `chosen`, `rejected`, or `neither`."""
-        repeats = None not in (item.auto_bleu, self.max_auto_bleu) and (
-            item.auto_bleu > self.max_auto_bleu  # type: ignore[operator]
-        )
         if item.score is None:
             return "neither"
+        bleu, delta = item.auto_bleu, self.max_auto_bleu
+        repeats = bleu is not None and delta is not None and bleu > delta
         if repeats or (self.rejected is not None and item.score <= self.rejected):
             return "rejected"
         good = self.chosen is not None and item.score >= self.chosen

@@ -20,7 +20,9 @@ from orality.store import write_json, write_shard
 from orality.types import Waveform
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
-WORDS = "the fox ran over a small hill and then the rain began to fall on every quiet house".split()
+WORDS = (
+    "the fox ran over a small hill and then the rain began to fall on every quiet house"
+).split()  # noqa: SIM905
 RECIPE = {
     "name": "tiny",
     "description": "a run made by hand",
@@ -42,9 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
     """The same run without its report, to be changed."""
-    return shutil.copytree(
-        finished, tmp_path / "run", ignore=shutil.ignore_patterns("report.html")
-    )
+    return shutil.copytree(finished, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
 
 
 def make_run(
@@ -55,9 +55,7 @@ def make_run(
     (out / "recipe.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
     write_json(out / "manifest.json", MANIFEST)
     rows = [
-        _prompt(
-            out, f"story-{index:03d}", "test" if index >= prompts else "train", seconds, draw
-        )
+        _prompt(out, f"story-{index:03d}", "test" if index >= prompts else "train", seconds, draw)
         for index in range(prompts + held_out)
     ]
     _shard(out / "prompts", rows, PROMPTS)
@@ -110,19 +108,15 @@ def results() -> Results:
             metrics.append(Metric(system.name, metric, benchmark, None, value, 40, 0, 0, ci))
             if index:
                 change = value - values[0]
-                ci = Interval("paired-cluster-bootstrap", 0.95, change - half / 2, change + half / 2)
-                tests.append(
-                    Comparison(
-                        metric, benchmark, None, system.name, SYSTEMS[0].name, change, ci,
-                        holm[index - 1] / 2, holm[index - 1], "paired-permutation", 40,
-                    )  # fmt: skip
-                )
+                ci = Interval("paired-bootstrap", 0.95, change - half / 2, change + half / 2)
+                p = holm[index - 1]
+                names = (system.name, SYSTEMS[0].name)
+                test = (change, ci, p / 2, p, "paired-permutation", 40)
+                tests.append(Comparison(metric, benchmark, None, *names, *test))
     return Results(SYSTEMS, metrics, tests, {"baseline": "pre-trained"}, "tiny")
 
 
-def _prompt(
-    out: Path, key: str, split: str, seconds: float, draw: random.Random
-) -> dict[str, Any]:
+def _prompt(out: Path, key: str, split: str, seconds: float, draw: random.Random) -> dict[str, Any]:
     audio = f"prompts/audio/{key}.flac"
     _speak(out / audio, draw, seconds + 0.2)
     return {
@@ -133,7 +127,11 @@ def _prompt(
 
 
 def _round(
-    out: Path, number: int, prompts: list[dict[str, Any]], samples: int, seconds: float,
+    out: Path,
+    number: int,
+    prompts: list[dict[str, Any]],
+    samples: int,
+    seconds: float,
     draw: random.Random,
 ) -> None:
     name = f"round-{number}"
@@ -144,7 +142,8 @@ def _round(
         for index in range(samples):
             key = {"id": f"{prompt['id']}-{index}", "prompt_id": prompt["id"]}
             first = index == 0 and prompt is prompts[0] and number == 1
-            text = EVIL if first else "" if draw.random() < 0.08 else _say(draw, draw.randint(6, 14))
+            text = "" if draw.random() < 0.08 else _say(draw, draw.randint(6, 14))
+            text = EVIL if first else text
             score = (3.2 + 0.5 * number, 1.2)[index] if index < 2 else min(5, draw.uniform(1, 4.6))
             audio = f"{name}/audio/{key['id']}.flac"
             _speak(out / audio, draw, seconds)
@@ -182,7 +181,11 @@ def _round(
 
 
 def _evaluation(
-    out: Path, system: str, prompts: list[dict[str, Any]], shift: int, seconds: float,
+    out: Path,
+    system: str,
+    prompts: list[dict[str, Any]],
+    shift: int,
+    seconds: float,
     draw: random.Random,
 ) -> None:
     from orality.evaluation.continuations import SAMPLES

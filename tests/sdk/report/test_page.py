@@ -220,7 +220,8 @@ def test_audio_outside_the_run_is_not_embedded(run: Path, tmp_path: Path) -> Non
     path = run / "prompts" / "shard-00000.parquet"
     table = pq.read_table(path)
     rows = table.to_pylist()
-    rows[0]["prompt_audio"], rows[1]["prompt_audio"] = "../secret.flac", str(tmp_path / "secret.flac")
+    rows[0]["prompt_audio"] = "../secret.flac"
+    rows[1]["prompt_audio"] = str(tmp_path / "secret.flac")
     pq.write_table(table.from_pylist(rows, schema=table.schema), path)
     assert page_of(run, max_prompts=4).words.count("no audio") == 2
 
