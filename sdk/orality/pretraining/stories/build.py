@@ -50,12 +50,14 @@ def build_stories(
 ) -> StoryPaths:
     """Plan the texts, speak them, and list the stories and test pairs; a cut run continues.
 
-    The first voice must be hibari, which speaks everything; the others speak a share of the training
-    sentences each, `rms` held-out ones only. 16000 sentences are about 17 hours, or ten minutes' work
-    of two cores. CorpusError when a voice is not installed.
+    The first voice must be hibari, which speaks everything; the others speak a share of the
+    training sentences each, `rms` held-out ones only. 16000 story sentences make about 22 hours of
+    speech, 15 minutes' work of two free cores. CorpusError when a voice is not installed.
     """
     if not voices or voices[0] != MAIN_VOICE:
-        raise CorpusError(f"got voices {list(voices)}; wanted {MAIN_VOICE!r} first, which speaks everything")
+        raise CorpusError(
+            f"got voices {list(voices)}; wanted {MAIN_VOICE!r} first, which speaks everything"
+        )
     plan = split(seed, sentences=num_sentences, pairs=num_pairs, prompts=num_prompts)
     speech: dict[tuple[Split, str], Path] = {}
     for part, voice, texts in _work(plan, voices):
@@ -89,7 +91,7 @@ def _work(plan: Plan, voices: Sequence[str]) -> Iterable[tuple[Split, str, list[
 
 
 def write_stories(path: Path, plan: Plan) -> None:
-    """One line per training text: {id, split, kind, topic, hero, sentences}, sentences being ids of speech.
+    """One line per text: {id, split, kind, topic, hero, sentences}, the last being ids of speech.
 
     `kind` is "story", or "single" for a sentence that stands alone.
     """
@@ -123,5 +125,7 @@ def pair_id(pairs: Sequence[Pair], index: int) -> str:
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    temporary.write_text(
+        "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8"
+    )
     temporary.replace(path)

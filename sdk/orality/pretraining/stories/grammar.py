@@ -1,8 +1,8 @@
 """Five-sentence children's stories from templates.
 
-A `Line` is one sentence together with what it fixes (hero, friend, object, place, problem); a story is
-five lines, one per slot, that fix nothing twice in different ways. Whether a line may be trained on is
-decided by a hash of its text alone, so that no sentence is ever in two splits.
+A `Line` is one sentence together with what it fixes (hero, friend, object, place, problem); a
+story is five lines, one per slot, that fix nothing twice in different ways. Whether a line may be
+trained on is decided by a hash of its text alone, so that no sentence is ever in two splits.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class Line:
     slot: str
     frame: int
     topic: str
-    phrase: int  # index among the topic's wants, problems, fixes of the problem, ends; -1 in openings
+    phrase: (
+        int  # index among the topic's wants, problems, fixes of the problem, ends; -1 in openings
+    )
     obj: str | None = None
     hero: str | None = None
     friend: str | None = None
@@ -99,7 +101,9 @@ class Line:
 
     def agrees(self, other: Line) -> bool:
         """Whether both lines can stand in one story."""
-        if self.friend and self.friend == other.hero or other.friend and other.friend == self.hero:
+        if self.friend and self.friend == other.hero:
+            return False
+        if other.friend and other.friend == self.hero:
             return False
         return (
             self.topic == other.topic
@@ -231,17 +235,19 @@ class Pool:
             for slot in SLOTS[1:length]:
                 following = self._following(rng, topic, slot, story)
                 if following is None:
-                        break
+                    break
                 story.append(following)
             else:
                 if sum(s.obj is not None for s in story) > length // 2:
-                        return Story(tuple(story))
+                    return Story(tuple(story))
         raise CorpusError(
             f"found no story in {tries} tries among {sum(map(len, self._lines.values()))} lines: "
             "make more lines of this split"
         )
 
-    def _following(self, rng: random.Random, topic: str, slot: str, story: list[Line]) -> Line | None:
+    def _following(
+        self, rng: random.Random, topic: str, slot: str, story: list[Line]
+    ) -> Line | None:
         """A line that agrees with the story so far, each such line equally likely."""
         candidates = self.lines(topic, slot)
         # Most draws fail; drawing is still cheaper than comparing every line.

@@ -37,7 +37,9 @@ def trim(part: Part) -> Part:
     start = max(voiced[0][1] - EDGE, 0.0)
     end = min(voiced[-1][2] + EDGE, part.seconds)
     samples = part.samples[round(start * RATE) : round(end * RATE)]
-    inside = tuple((n, max(s, start), min(e, end)) for n, s, e in part.phones if e > start and s < end)
+    inside = tuple(
+        (n, max(s, start), min(e, end)) for n, s, e in part.phones if e > start and s < end
+    )
     return Part(part.text, samples, shift(inside, -start), shift(part.words, -start))
 
 
@@ -52,7 +54,9 @@ def join(parts: Sequence[Part]) -> Part:
         words += shift(part.words, now / RATE)
         samples.append(part.samples)
         now += len(part.samples)
-    return Part(" ".join(p.text for p in parts), np.concatenate(samples), tuple(phones), tuple(words))
+    return Part(
+        " ".join(p.text for p in parts), np.concatenate(samples), tuple(phones), tuple(words)
+    )
 
 
 def shift(spans: Sequence[Span], seconds: float) -> tuple[Span, ...]:

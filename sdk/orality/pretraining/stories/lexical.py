@@ -24,9 +24,12 @@ _CARRIERS: Mapping[str, tuple[str, ...]] = {
     "adjective": ("very {}.", "so {}.", "too {}.", "not {}.", "it was {}.", "quite {}."),
 }
 _STRESS = "ˈˌ"
-# The full phonemes: reduced sounds are neither changed nor put in; sounds that speakers of English merge count as one.
+# The full phonemes: reduced sounds are neither changed nor put in. Sounds that speakers of English
+# merge count as one.
 _PHONEMES = "AIOWYæɑɔɛɪiuʊʌbdfhjklmnpstvwzɡɹŋʃʤʧðθ"
-_SAME = str.maketrans({"ᵊ": "ʌ", "ə": "ʌ", "ɐ": "ʌ", "ɜ": "ʌ", "ᵻ": "ɪ", "ɾ": "t", "T": "t", "u": "ʊ", "ɔ": "ɑ"})
+_SAME = str.maketrans(
+    {"ᵊ": "ʌ", "ə": "ʌ", "ɐ": "ʌ", "ɜ": "ʌ", "ᵻ": "ɪ", "ɾ": "t", "T": "t", "u": "ʊ", "ɔ": "ɑ"}
+)
 # A sequence of three phonemes is English when this many pronunciations in the lexicon have it.
 _ENGLISH = 15
 _SPELLING = {
@@ -51,7 +54,7 @@ def vocabulary() -> dict[str, str]:
 
 
 def carriers(word: str, kind: str, split: Split) -> list[str]:
-    """The carriers of the word in a split: one each for test and dev, drawn by its hash, four for train."""
+    """The carriers of a word in a split: one for test, one for dev, by its hash; four for train."""
     every = _CARRIERS[kind]
     first = blake2b(word.encode(), digest_size=1).digest()[0] % len(every)
     turned = every[first:] + every[:first]
@@ -74,8 +77,8 @@ def single_words(split: Split) -> list[str]:
 def word_pairs(rng: random.Random, count: int, split: Split) -> list[Pair]:
     """`count` pairs like "the kite." and "the [kipe](/kˈIp/).", evenly over the vocabulary.
 
-    The non-word has one phoneme changed for another of its kind, is in no lexicon of the hibari voice,
-    and holds only phoneme sequences that English words have. CorpusError without hibari-tts.
+    The non-word has one phoneme changed for another of its kind, is in no lexicon of the hibari
+    voice, and holds only phoneme sequences that English words have. CorpusError without hibari-tts.
     """
     lexicon = _lexicon()
     rivals: dict[str, list[str]] = {}
@@ -89,7 +92,9 @@ def word_pairs(rng: random.Random, count: int, split: Split) -> list[Pair]:
     while len(pairs) < count:
         order = [w for w in rivals if rivals[w]]
         if not order:
-            raise CorpusError(f"only {len(pairs)} of {count} non-words can be made from the vocabulary")
+            raise CorpusError(
+                f"only {len(pairs)} of {count} non-words can be made from the vocabulary"
+            )
         rng.shuffle(order)
         for word in order[: count - len(pairs)]:
             kind = vocabulary()[word]
@@ -114,14 +119,15 @@ def spell(phonemes: str) -> str:
 
 
 class _Lexicon:
-    """All pronunciations of the hibari voice's dictionaries, and which phonemes follow each other."""
+    """All pronunciations in the hibari voice's dictionaries, and their sequences of phonemes."""
 
     def __init__(self) -> None:
         try:
             from hibari.g2p import G2P
         except ImportError as error:
             raise CorpusError(
-                "non-words need the lexicon of hibari-tts, which is not installed: pip install hibari-tts"
+                "non-words need the lexicon of hibari-tts, which is not installed: "
+                "pip install hibari-tts"
             ) from error
         self._g2p: Any = G2P()
         lexicon = self._g2p.lexicon
@@ -132,7 +138,7 @@ class _Lexicon:
                 for sound in entry.values() if isinstance(entry, dict) else (entry,):
                     if sound:
                         bare = plain(sound)
-                        self._known.add(bare)
+                        self._known.update((bare, *inflected(bare)))
                         self._trigrams.update(_trigrams(bare))
 
     def pronounce(self, word: str) -> str:
@@ -149,17 +155,31 @@ class _Lexicon:
             for new in _PHONEMES:
                 rival = sound[:i] + new + sound[i + 1 :]
                 same_kind = (arpabet(old)[0] in VOWELS) == (arpabet(new)[0] in VOWELS)
-                if same_kind and arpabet(rival) != arpabet(sound) and self._is_nonword(plain(rival)):
+                if (
+                    same_kind
+                    and arpabet(rival) != arpabet(sound)
+                    and self._is_nonword(plain(rival))
+                ):
                     found.append(rival)
         return found
 
     def _is_nonword(self, bare: str) -> bool:
-        return bare not in self._known and all(self._trigrams[t] >= _ENGLISH for t in _trigrams(bare))
+        return bare not in self._known and all(
+            self._trigrams[t] >= _ENGLISH for t in _trigrams(bare)
+        )
 
 
 def plain(sound: str) -> str:
     """A pronunciation without stress and with sounds that may be merged written alike."""
     return "".join(s for s in sound if s not in _STRESS).translate(_SAME).replace("iɹ", "ɪɹ")
+
+
+def inflected(bare: str) -> tuple[str, str]:
+    """The sounds of a word with -s and with -ed: the dictionaries leave regular forms out."""
+    last = bare[-1]
+    plural = "ɪz" if last in "szʃʒʧʤ" else "s" if last in "ptkfθ" else "z"
+    past = "ɪd" if last in "td" else "t" if last in "pkfθsʃʧ" else "d"
+    return bare + plural, bare + past
 
 
 def _trigrams(bare: str) -> list[str]:

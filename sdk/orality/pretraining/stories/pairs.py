@@ -15,6 +15,9 @@ from orality.errors import CorpusError
 from orality.pretraining.stories.grammar import Line, Pool, Split, split_of
 from orality.pretraining.stories.phrases import words
 
+# So many stories in a row without a new pair mean that the pool is used up.
+_MISSES = 300
+
 Kind = Literal["word", "grammar", "topic", "story"]
 
 
@@ -63,7 +66,11 @@ def _determiner(rng: random.Random) -> tuple[str, str]:
 
 
 def _adjective_order(rng: random.Random) -> tuple[str, str]:
-    noun, adjective, place = _nouns(rng)[0], rng.choice(words().adjectives), rng.choice(words().places)
+    noun, adjective, place = (
+        _nouns(rng)[0],
+        rng.choice(words().adjectives),
+        rng.choice(words().places),
+    )
     return f"The {adjective} {noun} is {place}.", f"The {noun} {adjective} is {place}."
 
 
@@ -120,7 +127,10 @@ def _reflexive(rng: random.Random) -> tuple[str, str]:
 def _negation(rng: random.Random) -> tuple[str, str]:
     name, noun, place = rng.choice(words().names), _nouns(rng)[0], rng.choice(words().places)
     base, past = rng.choice(words().transitive)[2:]
-    return f"{name} did not {base} the {noun} {place}.", f"{name} did not {past} the {noun} {place}."
+    return (
+        f"{name} did not {base} the {noun} {place}.",
+        f"{name} did not {past} the {noun} {place}.",
+    )
 
 
 def _infinitive(rng: random.Random) -> tuple[str, str]:
@@ -131,12 +141,18 @@ def _infinitive(rng: random.Random) -> tuple[str, str]:
 
 
 def _preposition(rng: random.Random) -> tuple[str, str]:
-    noun, (past, place) = rng.choice(words().beings)[0], (
-        rng.choice(words().verbs)[3],
-        rng.choice([p for p in words().places if " the " in p]),
+    noun, (past, place) = (
+        rng.choice(words().beings)[0],
+        (
+            rng.choice(words().verbs)[3],
+            rng.choice([p for p in words().places if " the " in p]),
+        ),
     )
     preposition, ground = place.split(" ", 1)
-    return f"The {noun} {past} {preposition} {ground}.", f"The {noun} {past} {ground} {preposition}."
+    return (
+        f"The {noun} {past} {preposition} {ground}.",
+        f"The {noun} {past} {ground} {preposition}.",
+    )
 
 
 PHENOMENA: Mapping[str, Callable[[random.Random], tuple[str, str]]] = {
@@ -163,7 +179,7 @@ def grammatical_pair(rng: random.Random, phenomenon: str | None = None) -> Pair:
 
 
 def grammatical_pairs(rng: random.Random, count: int, split: Split) -> list[Pair]:
-    """`count` pairs with different sentences, evenly over the phenomena; the good ones are of the split.
+    """`count` different pairs, evenly over the phenomena; the good sentences are of the split.
 
     The bad sentence is in no training text whatever its split, because no template makes one.
     """
@@ -174,17 +190,19 @@ def grammatical_pairs(rng: random.Random, count: int, split: Split) -> list[Pair
         new = grammatical_pair(rng, names[tries % len(names)])
         tries += 1
         if tries > 2000 * count:
-            raise CorpusError(f"only {len(found)} of {count} grammatical pairs are in the {split} split")
+            raise CorpusError(
+                f"only {len(found)} of {count} grammatical pairs are in the {split} split"
+            )
         if split_of(new.positive) == split:
             found.setdefault(new.positive, new)
     return list(found.values())
 
 
 def ending_pair(rng: random.Random, pool: Pool, kind: Literal["topic", "story"]) -> Pair | None:
-    """A story of the pool with its own ending and a wrong one from the same pool, or None if it has none.
+    """A story of the pool with its own ending and a wrong one of the pool; None if it has none.
 
-    "topic": the ending of another topic, spoken of the same hero. "story": an ending of the same topic
-    about another object, or about a hero of the other gender.
+    "topic": the ending of another topic, spoken of the same hero. "story": an ending of the same
+    topic about another object, or about a hero of the other gender.
     """
     story = pool.compose(rng)
     end = story.lines[-1]
@@ -203,7 +221,7 @@ def ending_pair(rng: random.Random, pool: Pool, kind: Literal["topic", "story"])
 
 
 def _wrong(end: Line, other: Line, kind: Literal["topic", "story"]) -> bool:
-    """Whether `other` is a fair wrong ending: the same frame and names, and no cue in the length."""
+    """Whether `other` is a fair wrong ending: same frame, same names, no cue in the length."""
     same_names = (other.hero, other.friend) == (end.hero, end.friend)
     same_length = abs(len(other.text.split()) - len(end.text.split())) <= 2
     if other.frame != end.frame or not same_names or not same_length:
@@ -222,10 +240,15 @@ def ending_pairs(
 ) -> list[Pair]:
     """`count` pairs with different stories."""
     found: dict[tuple[str, ...], Pair] = {}
-    for _ in range(50 * count):
+    misses = 0
+    while len(found) < count and misses < _MISSES:
         new = ending_pair(rng, pool, kind)
-        if new:
-            found.setdefault((*new.context, new.positive), new)
-        if len(found) == count:
-            return list(found.values())
-    raise CorpusError(f"only {len(found)} of {count} {kind} endings: the pool of lines is too small")
+        key = (*new.context, new.positive) if new else ()
+        if new and key not in found:
+            found[key] = new
+            misses = 0
+        else:
+            misses += 1
+    if len(found) < count:
+        raise CorpusError(f"only {len(found)} of {count} {kind} endings: the pool is too small")
+    return list(found.values())

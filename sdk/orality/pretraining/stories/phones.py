@@ -6,25 +6,27 @@ from collections.abc import Iterable, Sequence
 
 PAUSE = "pau"
 PHONES: tuple[str, ...] = (
-    "aa", "ae", "ah", "ao", "aw", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g", "hh", "ih",
-    "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw", "v",
-    "w", "y", "z", "zh", PAUSE,
+    "aa", "ae", "ah", "ao", "aw", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g", "hh",
+    "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh",
+    "uw", "v", "w", "y", "z", "zh", PAUSE,
 )  # fmt: skip
-VOWELS = frozenset("aa ae ah ao aw ay eh er ey ih iy ow oy uh uw".split())
+VOWELS = frozenset(p for p in PHONES if p[0] in "aeiou")
 
 Span = tuple[str, float, float]  # (name, start, end) in seconds
 
 _MISAKI = {
-    "A": "ey", "I": "ay", "O": "ow", "Q": "ow", "W": "aw", "Y": "oy", "ᵊ": "ah", "æ": "ae", "a": "ae",
-    "ɑ": "aa", "ɒ": "aa", "ɔ": "ao", "ə": "ah", "ɐ": "ah", "ɚ": "er", "ɛ": "eh", "ɜ": "er", "i": "iy",
-    "ɪ": "ih", "u": "uw", "ʊ": "uh", "ʌ": "ah", "ᵻ": "ih", "b": "b", "d": "d", "f": "f", "h": "hh",
-    "j": "y", "k": "k", "l": "l", "m": "m", "n": "n", "p": "p", "s": "s", "t": "t", "v": "v", "w": "w",
-    "z": "z", "ɡ": "g", "ɹ": "r", "ɾ": "d", "T": "d", "ʔ": "t", "ŋ": "ng", "ʃ": "sh", "ʒ": "zh",
-    "ʤ": "jh", "ʧ": "ch", "ð": "dh", "θ": "th", "x": "k",
+    "A": "ey", "I": "ay", "O": "ow", "Q": "ow", "W": "aw", "Y": "oy", "æ": "ae", "a": "ae",
+    "ɑ": "aa", "ɒ": "aa", "ɔ": "ao", "ə": "ah", "ᵊ": "ah", "ɐ": "ah", "ʌ": "ah", "ɚ": "er",
+    "ɜ": "er", "ɛ": "eh", "i": "iy", "ɪ": "ih", "ᵻ": "ih", "u": "uw", "ʊ": "uh", "b": "b", "d": "d",
+    "f": "f", "h": "hh", "j": "y", "k": "k", "l": "l", "m": "m", "n": "n", "p": "p", "s": "s",
+    "t": "t", "v": "v", "w": "w", "z": "z", "ɡ": "g", "ɹ": "r", "ɾ": "d", "T": "d", "ʔ": "t",
+    "ŋ": "ng", "ʃ": "sh", "ʒ": "zh", "ʤ": "jh", "ʧ": "ch", "ð": "dh", "θ": "th", "x": "k",
 }  # fmt: skip
 _STRESS = "ˈˌ"
-_FLITE = {"ax": "ah", "axr": "er", "ix": "ih", "el": "l", "em": "m", "en": "n", "dx": "d", "h#": PAUSE,
-          "nx": "n", "hv": "hh", "ux": "uw", "brth": PAUSE, "ssil": PAUSE}  # fmt: skip
+_FLITE = {
+    "ax": "ah", "axr": "er", "ix": "ih", "el": "l", "em": "m", "en": "n", "dx": "d", "nx": "n",
+    "hv": "hh", "ux": "uw", "h#": PAUSE, "brth": PAUSE, "ssil": PAUSE,
+}  # fmt: skip
 # A word gap at least this long is heard as a pause; a shorter one belongs to its neighbors.
 _SHORTEST_PAUSE = 0.08
 
@@ -34,8 +36,10 @@ def arpabet(misaki: str) -> list[str]:
     return [name for name, _, _ in phone_spans(misaki, [0.1] * len(misaki))[0] if name != PAUSE]
 
 
-def phone_spans(symbols: str, seconds: Sequence[float]) -> tuple[list[Span], list[tuple[float, float]]]:
-    """Phone spans and (start, end) per word, of symbols in misaki's alphabet that last `seconds` each.
+def phone_spans(
+    symbols: str, seconds: Sequence[float]
+) -> tuple[list[Span], list[tuple[float, float]]]:
+    """Phone spans, and (start, end) per word, of misaki's symbols that last `seconds` each.
 
     Stress marks lengthen the phone that follows, length marks the one before; punctuation and long
     spaces become "pau". Words are the stretches between spaces.
@@ -78,7 +82,7 @@ def from_flite(name: str) -> str:
 
 
 def _without_short_pauses(phones: Iterable[Span]) -> list[Span]:
-    """Neighboring pauses joined; those shorter than a real pause shared out between their neighbors."""
+    """Neighboring pauses joined; those too short to be one shared out between their neighbors."""
     joined: list[Span] = []
     for name, start, end in phones:
         if name == PAUSE and joined and joined[-1][0] == PAUSE:

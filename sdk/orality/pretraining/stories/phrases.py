@@ -54,7 +54,7 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def singular_plural(entry: str) -> tuple[str, str]:
-    """("paper plane", "paper planes") from "paper plane paper planes": two halves of equal length."""
+    """("paper plane", "paper planes") from "paper plane paper planes": two equal halves."""
     words = entry.split()
     half = len(words) // 2
     return " ".join(words[:half]), " ".join(words[half:])

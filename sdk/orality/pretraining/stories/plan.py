@@ -12,14 +12,18 @@ from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pa
 
 # Shares of the grammar's own sentences and of stories, per story sentence in training.
 _GRAMMAR_SHARE, _STORY_SHARE = 0.22, 1.5
+_DEV_STORIES = 300
+# Held-out lines to compose from: below the first there are too few that agree; the second nearly
+# uses up the problems of the smallest split.
+_FEWEST_LINES, _MOST_LINES = 1_000, 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The texts of every split.
 
-    `sentences` are the story sentences and `singles` the others; `stories` combine sentences of their
-    own split only. `pairs` are made of held-out text.
+    `sentences` are the story sentences and `singles` the others; `stories` combine sentences of
+    their own split only. `pairs` are made of held-out text.
     """
 
     sentences: dict[Split, list[str]]
@@ -35,22 +39,32 @@ class Plan:
 
 
 def split(
-    seed: int = 0, *, sentences: int = 16_000, pairs: int = 600, prompts: int = 420, words: bool = True
+    seed: int = 0,
+    *,
+    sentences: int = 16_000,
+    pairs: int = 600,
+    prompts: int = 420,
+    words: bool = True,
 ) -> Plan:
     """Everything the tiny stack is trained and tested on, from a seed.
 
-    `sentences` story sentences for training (and 1.5 times as many stories made of them), `pairs` test
-    pairs of each kind, `prompts` stories for alignment. `words=False` leaves out the word pairs, which
-    need hibari-tts.
+    `sentences` story sentences for training (and 1.5 times as many stories made of them), `pairs`
+    test pairs of each kind, `prompts` stories for alignment. `words=False` leaves out the word
+    pairs, which need hibari-tts.
     """
     train = lines(random.Random(seed), sentences, "train")
-    held = {s: lines(random.Random(f"{seed}-{s}"), 4_000, s) for s in ("dev", "prompt", "test")}
+    dev = min(sentences // 50, _DEV_STORIES)
+    wanted: dict[Split, int] = {"dev": 14 * dev, "prompt": 10 * prompts, "test": 7 * pairs}
+    held = {
+        s: lines(random.Random(f"{seed}-{s}"), min(max(n, _FEWEST_LINES), _MOST_LINES), s)
+        for s, n in wanted.items()
+    }
     rng = random.Random(f"{seed}-stories")
     test_pool = Pool(held["test"])
     grammar = round(sentences * _GRAMMAR_SHARE)
     stories: dict[Split, list[Story]] = {
         "train": compose(rng, train, round(sentences * _STORY_SHARE)),
-        "dev": compose(rng, held["dev"], 300),
+        "dev": compose(rng, held["dev"], dev),
         "prompt": compose(rng, held["prompt"], prompts, length=3),
         "test": [],
     }
@@ -58,13 +72,16 @@ def split(
         *ending_pairs(rng, test_pool, pairs, "topic"),
         *ending_pairs(rng, test_pool, pairs, "story"),
         *grammatical_pairs(rng, pairs, "test"),
-        *(word_pairs(rng, pairs, "test") if words else []),
+        *(word_pairs(random.Random(f"{seed}-words"), pairs, "test") if words else []),
     ]
+    single = random.Random(f"{seed}-singles")
     return Plan(
         sentences={"train": [t.text for t in train], **{s: _texts(stories[s]) for s in _HELD_OUT}},
         singles={
-            "train": [p.positive for p in grammatical_pairs(rng, grammar, "train")] + single_words("train"),
-            "dev": [p.positive for p in grammatical_pairs(rng, 200, "dev")] + single_words("dev"),
+            "train": [p.positive for p in grammatical_pairs(single, grammar, "train")]
+            + single_words("train"),
+            "dev": [p.positive for p in grammatical_pairs(single, 200, "dev")]
+            + single_words("dev"),
             "prompt": [],
             "test": [],
         },

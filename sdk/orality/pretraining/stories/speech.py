@@ -42,7 +42,7 @@ Speaker = Callable[[str], Spoken]
 
 
 def speaker(voice: str) -> Speaker:
-    """A function that speaks one sentence in the voice; CorpusError when the voice is not installed."""
+    """A function that speaks one sentence in the voice; CorpusError when it is not installed."""
     if voice == "hibari":
         return hibari()
     if voice in FLITE_VOICES:
@@ -70,7 +70,8 @@ def hibari() -> Speaker:
         from hibari import Hibari, dsp
     except ImportError as error:
         raise CorpusError(
-            f"voice 'hibari' needs {error.name}, which is not installed: pip install hibari-tts onnx soxr"
+            f"voice 'hibari' needs {error.name}, which is not installed: "
+            "pip install hibari-tts onnx"
         ) from error
     tts: Any = Hibari(model=_model_with_durations())
 
@@ -88,7 +89,9 @@ def hibari() -> Speaker:
         phones, times = phone_spans(f".{symbols}.", seconds.tolist())
         names = plain_words(text)
         if len(times) != len(names):
-            raise CorpusError(f"got {len(times)} spoken words for {len(names)} written ones in {text!r}")
+            raise CorpusError(
+                f"got {len(times)} spoken words for {len(names)} written ones in {text!r}"
+            )
         samples = soxr.resample(wave, tts.sample_rate, RATE).astype(np.float32)
         words = tuple((n, round(s, 4), round(e, 4)) for n, (s, e) in zip(names, times, strict=True))
         return Spoken(
@@ -109,7 +112,9 @@ def _model_with_durations() -> bytes:
 
     model = onnx.load(voice_path("heart"))
     rounded = {o for node in model.graph.node if node.op_type == "Round" for o in node.output}
-    clipped = [n.output[0] for n in model.graph.node if n.op_type == "Clip" and n.input[0] in rounded]
+    clipped = [
+        n.output[0] for n in model.graph.node if n.op_type == "Clip" and n.input[0] in rounded
+    ]
     if len(clipped) != 1:
         raise CorpusError(
             f"got {len(clipped)} duration tensors in the hibari model, wanted one: "

@@ -1,7 +1,8 @@
 """Speech on disk: a folder with all samples in one raw file and a JSON line per sentence.
 
-`speech.i16` holds 16 kHz mono little-endian int16; a row of `index.jsonl` is {id, text, voice, offset,
-length, phones, words}, offset and length in samples, spans as [name, start, end] in seconds.
+`speech.i16` holds 16 kHz mono little-endian int16; a row of `index.jsonl` is {id, text, voice,
+offset, length, phones, words}, offset and length in samples, spans as [name, start, end] in
+seconds.
 """
 
 from __future__ import annotations
@@ -129,5 +130,7 @@ def _rows(path: Path) -> Iterable[Row]:
 
 def _rewrite(path: Path, rows: Sequence[Row]) -> None:
     temporary = path / f".{INDEX}.tmp"
-    temporary.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    temporary.write_text(
+        "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8"
+    )
     os.replace(temporary, path / INDEX)
