@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from pydantic import Field
+
 from orality import ComponentConfig, Judge, JudgeSpec, hookimpl
 
 SCALE = (1.0, 5.0)
@@ -25,7 +27,10 @@ class LikelihoodConfig(ComponentConfig):
     but the shipped one."""
     language: str | None = None
     """The text model's language, ISO 639-1; None: English for the shipped model, else any."""
-    batch_tokens: int = 1024
+    min_words: int = Field(4, ge=1)
+    """A continuation of fewer words scores lower in proportion: there is too little to judge."""
+    batch_tokens: int = Field(1024, ge=1)
+    """Tokens per forward pass, padding included."""
 
 
 def build(config: LikelihoodConfig) -> Judge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,23 +11,24 @@ from typing import Any
 import torch
 
 from orality import CheckpointError, JudgeRequest, Verdict, fetch
-from orality_judge_likelihood import SHIPPED, LikelihoodConfig, calibration, scoring
+from orality_judge_likelihood import SCALE, SHIPPED, LikelihoodConfig, calibration, scoring
 from orality_judge_likelihood.checkpoint import SMOLLM2
+from orality_judge_likelihood.text import normalize, repeated_share
 
 _PROMPT_TOKENS, _CONTINUATION_TOKENS = 512, 256
 _CONTINUATIONS_PER_ROW = 8
 
 
-def normalize(text: str) -> str:
-    """Lower case, punctuation other than the apostrophe dropped: what all transcribers agree on."""
-    return " ".join(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower()))
-
-
 class LikelihoodJudge:
     """Scores continuations by calibrated log-likelihoods; see `orality.Judge`.
 
+    What lies above the lowest score shrinks with the share of repeated trigrams (echoes of the
+    prompt, loops), and with every word that is missing to `min_words`: both look likely to a
+    language model and say nothing.
+
     `metrics` of a verdict: `conditional_nll` and `unconditional_nll` (mean per token, nats),
-    `tokens`, `perplexity` = exp(conditional_nll), and `raw`, the value before calibration.
+    `tokens`, `perplexity` = exp(conditional_nll), `raw`, the value before calibration, and
+    `repeated`, the share.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class LikelihoodJudge:
         tokenizer: Any,
         calibrated: calibration.Calibration,
         *,
+        min_words: int = 4,
         batch_tokens: int = 1024,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._calibrated = calibrated
+        self._min_words = min_words
         self._batch_tokens = batch_tokens
         start = tokenizer.bos_token_id
         self._start = tokenizer.eos_token_id if start is None else start
@@ -50,7 +52,7 @@ class LikelihoodJudge:
         """Judge each request: silence gets the lowest score, a missing text none."""
         verdicts: dict[int, Verdict] = {}
         for index, found in self._likelihoods(requests, verdicts):
-            verdicts[index] = self._verdict(found)
+            verdicts[index] = self._verdict(requests[index], found)
         return [verdicts[index] for index in range(len(requests))]
 
     def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[scoring.Likelihood | None]:
@@ -91,18 +93,23 @@ class LikelihoodJudge:
     def _tokens(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _verdict(self, found: scoring.Likelihood) -> Verdict:
+    def _verdict(self, request: JudgeRequest, found: scoring.Likelihood) -> Verdict:
         conditional = found.conditional / found.tokens
         unconditional = found.unconditional / found.tokens
         raw = self._calibrated.raw(conditional, unconditional)
+        continuation = normalize(request.continuation_text or "")
+        repeated = repeated_share(normalize(request.prompt_text or ""), continuation)
+        enough = min(1.0, len(continuation.split()) / max(self._min_words, 1))
+        lowest = SCALE[0]
         return Verdict(
-            self._calibrated.score(raw),
+            lowest + (self._calibrated.score(raw) - lowest) * (1.0 - repeated) * enough,
             metrics={
                 "conditional_nll": -conditional,
                 "unconditional_nll": -unconditional,
                 "tokens": float(found.tokens),
                 "perplexity": math.exp(min(-conditional, 700.0)),
                 "raw": raw,
+                "repeated": repeated,
             },
         )
 
@@ -120,7 +127,9 @@ def load(config: LikelihoodConfig) -> LikelihoodJudge:
             "python -m orality_judge_likelihood.calibrate and name it as `calibration`"
         )
     model, tokenizer = read_model(config)
-    return LikelihoodJudge(model, tokenizer, calibrated, batch_tokens=config.batch_tokens)
+    return LikelihoodJudge(
+        model, tokenizer, calibrated, min_words=config.min_words, batch_tokens=config.batch_tokens
+    )
 
 
 def read_model(config: LikelihoodConfig) -> tuple[Any, Any]:
