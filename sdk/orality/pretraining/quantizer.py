@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ def train_quantizer(
     dev: Sequence[Utterance] | None = None,
     targets: TargetKind = "mfcc",
     teacher: Path | None = None,
-    teacher_layer: int = -1,
+    teacher_layer: int | None = None,
     target_clusters: int = 100,
     num_units: int = 100,
     layer: int | None = None,
@@ -66,7 +67,8 @@ def train_quantizer(
     """Train an encoder on `speech`, cluster its best layer, and write `out/tokenizer`.
 
     `targets`: `mfcc` needs nothing but speech; `encoder` clusters `teacher`, a HuBERT folder made
-    before, at `teacher_layer` (HuBERT's later iterations); `alignment` classifies the phones that
+    before, at `teacher_layer`, by default that of its units (HuBERT's later iterations);
+    `alignment` classifies the phones that
     the corpus carries. `dev`: held-out speech; without it 2 % of the texts are held out.
     `layer`: by default the one whose units tell most about the phones of `dev`, or, where no
     phones are known, the layer at two thirds of the height. Call again after a kill: it
@@ -206,7 +208,7 @@ def _targets(
     speech: Sequence[Utterance],
     kind: TargetKind,
     teacher: Path | None,
-    teacher_layer: int,
+    teacher_layer: int | None,
     clusters: int,
     seed: int,
     place: torch.device,
@@ -223,10 +225,20 @@ def _targets(
         raise TrainingError(f"targets {kind!r} do not exist; use alignment, mfcc or encoder")
     if teacher is None:
         raise TrainingError("targets 'encoder' need a teacher: the folder of an earlier encoder")
+    if teacher_layer is None:
+        teacher_layer = _own_layer(teacher)
     return encoder_targets(
         speech, teacher, teacher_layer, num_clusters=clusters, seed=seed, device=place,
         progress=progress,
     )  # fmt: skip
+
+
+def _own_layer(teacher: Path) -> int:
+    """The layer that the teacher's own units are over; its last one where it has no units."""
+    path = teacher / "units.json"
+    stated = json.loads(path.read_text(encoding="utf-8"))["codebook"] if path.is_file() else ""
+    found = re.search(r"/l(\d+)/", stated)
+    return int(found.group(1)) if found else -1
 
 
 def _some(speech: Sequence[Utterance], seconds: float, seed: int) -> list[Utterance]:

@@ -7,6 +7,7 @@ has no writing. `encoder`: k-means over a layer of an earlier encoder, HuBERT's 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from orality.errors import CorpusError
 from orality.pretraining.data import Samples, Utterance
 from orality.pretraining.encoder import Frames, frames_of, layer_features, load_hubert
 from orality.pretraining.kmeans import fit_kmeans, nearest
@@ -88,6 +90,9 @@ def _clustered(
     progress: Progress,
 ) -> Targets:
     """Fit on a random part of the speech, then label all of it (one small integer per frame)."""
+    twice = [name for name, count in Counter(u.id for u in speech).items() if count > 1]
+    if twice:
+        raise CorpusError(f"{len(twice)} recordings share an id ({twice[0]}); give each its own")
     total = sum(frames.count(utterance.length) for utterance in speech)
     share = min(1.0, MAX_FIT_ROWS / max(1, total))
     chosen = rng_of(seed, 31).random(len(speech)) < max(share, 1 / max(1, len(speech)))

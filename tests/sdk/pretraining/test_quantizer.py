@@ -93,3 +93,8 @@ def test_alignment_without_phones_is_an_error(tmp_path: Path) -> None:
 def test_an_encoder_target_without_a_teacher_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="teacher"):
         train_quantizer(speech(4), dev=speech(2), out=tmp_path, targets="encoder")
+
+
+def test_recordings_that_share_an_id_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="share an id"):
+        train_quantizer(speech(4), dev=speech(1), out=tmp_path, targets="mfcc", settings=SMALL)
