@@ -20,9 +20,8 @@ from orality.store import write_json, write_shard
 from orality.types import Waveform
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
-WORDS = (
-    "the fox ran over a small hill and then the rain began to fall on every quiet house"
-).split()  # noqa: SIM905
+TALE = "the fox ran over a small hill and then the rain began to fall on every quiet house"
+WORDS = TALE.split()
 RECIPE = {
     "name": "tiny",
     "description": "a run made by hand",
