@@ -26,6 +26,9 @@ from orality_judge_likelihood.judge import LikelihoodJudge
 from orality_judge_likelihood.text import normalize, repeated_share
 
 WORDS = [
+    "tom", "lost", "his", "kite", "in", "the", "park", "and", "then", "he", "went", "home",
+    "she", "smiled", "at", "last",
+]  # fmt: skip
     "tom",
     "lost",
     "his",
