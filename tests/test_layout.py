@@ -63,11 +63,7 @@ def test_no_module_is_longer_than_three_hundred_lines():
 
 
 def test_the_embedded_checkpoints_stay_small():
-    files = [
-        path
-        for path in (ROOT / "plugins").rglob("*.safetensors")
-        if "tiny" in path.parts
-    ]
+    files = [path for path in (ROOT / "plugins").rglob("*.safetensors") if "tiny" in path.parts]
     assert 0 < sum(path.stat().st_size for path in files) <= 40 * 2**20
 
 

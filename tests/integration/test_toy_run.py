@@ -154,7 +154,10 @@ def test_broken_recordings_are_named_counted_and_skipped(tmp_path, caplog):
 
 
 def test_thresholds_that_leave_no_pairs_end_in_one_clear_message(tmp_path):
-    recipe = small(rounds=[{"rejected": 1, "chosen": 5}], sampling={"max_seconds": 0.3})
+    recipe = small(
+        rounds=[{"rejected": 1, "chosen": 5}],
+        sampling={"samples_per_prompt": 2, "max_seconds": 3},
+    )
     with pytest.raises(orality.OralityError, match="pairs"):
         orality.align(recipe, tmp_path / "run")
 

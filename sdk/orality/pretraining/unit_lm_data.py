@@ -50,7 +50,8 @@ def join_units(parts: Sequence[Ids]) -> Ids:
     whole = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     if not len(whole):
         return whole
-    return whole[np.concatenate([[True], whole[1:] != whole[:-1]])]
+    kept: Ids = whole[np.concatenate([[True], whole[1:] != whole[:-1]])]
+    return kept
 
 
 class BatchSource:
@@ -114,9 +115,9 @@ class BatchSource:
         drawn: list[tuple[str, ...]] = []
         for story in rng.random(_CHUNK) < share:
             if story:
-                drawn.append(tuple(corpus.stories[rng.integers(len(corpus.stories))]))
+                drawn.append(tuple(corpus.stories[int(rng.integers(len(corpus.stories)))]))
             else:
-                drawn.append((corpus.singles[rng.integers(len(corpus.singles))],))
+                drawn.append((corpus.singles[int(rng.integers(len(corpus.singles)))],))
         lengths = np.array([sum(len(corpus.units[i]) for i in ids) for ids in drawn])
         lengths = np.minimum(lengths + 2, self._max_length)
         batches: list[list[tuple[str, ...]]] = [[]]
@@ -128,8 +129,8 @@ class BatchSource:
 
     def _row(self, rng: np.random.Generator, ids: tuple[str, ...]) -> Ids:
         body = join_units([self._corpus.units[i] for i in ids]) + OFFSET
-        ends = [[BOS], body, [EOS]] if rng.random() < self._bos_share else [body, [EOS]]
-        row = np.concatenate(ends).astype(np.int64)
+        first = [BOS] if rng.random() < self._bos_share else []
+        row = np.concatenate([np.array(first, np.int64), body, np.array([EOS])])
         spare = len(row) - (self._max_length + 1)  # inputs are one shorter than the row
         if spare > 0:
             start = int(rng.integers(0, spare + 1))

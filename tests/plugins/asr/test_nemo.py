@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from orality_asr_nemo.transcriber import NemoTranscriber
 
 import orality
 from orality import Waveform
+from orality_asr_nemo.transcriber import NemoTranscriber
 
 
 class FakeModel:

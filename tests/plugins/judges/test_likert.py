@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from orality_judge_likert.judge import LikertJudge
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import orality
 from orality import JudgeRequest
 from orality.testing import JudgeTests
+from orality_judge_likert.judge import LikertJudge
 
 
 @pytest.fixture
