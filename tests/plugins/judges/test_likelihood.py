@@ -29,23 +29,6 @@ WORDS = [
     "tom", "lost", "his", "kite", "in", "the", "park", "and", "then", "he", "went", "home",
     "she", "smiled", "at", "last",
 ]  # fmt: skip
-    "tom",
-    "lost",
-    "his",
-    "kite",
-    "in",
-    "the",
-    "park",
-    "and",
-    "then",
-    "he",
-    "went",
-    "home",
-    "she",
-    "smiled",
-    "at",
-    "last",
-]
 CURVE = Calibration(0.5, ((-6.0, 1.0), (-4.0, 2.0), (-3.0, 3.0), (-2.0, 4.0), (-1.0, 5.0)))
 PROMPT = "Tom lost his kite in the park."
 
