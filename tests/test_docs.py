@@ -57,7 +57,7 @@ class TestWordCount(JudgeTests):
     def install_the_example(self, monkeypatch):
         monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
         module = importlib.import_module("acme_orality")
-        monkeypatch.setattr("orality.testing.conformance.load", lambda: load([module]))
+        monkeypatch.setattr("orality.testing.component_tests.load", lambda: load([module]))
 
     def test_finding_it_imports_nothing_heavy(self):
         pytest.skip("it is not installed here; its module imports orality alone")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
+import warnings
 
 
 def main() -> None:
@@ -15,6 +17,10 @@ def main() -> None:
     from orality.cli.commands import app
     from orality.errors import OralityError
 
+    # Libraries draw bars and warnings of their own across ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,

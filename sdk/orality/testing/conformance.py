@@ -14,81 +14,17 @@ A test that your component cannot pass is overridden with a reason, never delete
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 
-from orality.components import ComponentSpec
-from orality.errors import RecipeError
-from orality.plugins import load
 from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
-from orality.types import JudgeRequest, SamplingOptions, Units, UnitSpec, Verdict, Waveform
-
-_LIGHT = """
-import sys, orality
-registry = orality.load()
-component, config = registry.configure({kind!r}, {name!r}, **{options!r})
-describe = getattr(component.spec, "describe", None)
-describe and describe(config)
-heavy = [m for m in ("torch", "transformers", "nemo", "onnxruntime") if m in sys.modules]
-sys.exit(f"finding and describing imports {{heavy}}" if heavy else 0)
-"""
+from orality.testing.component_tests import ComponentTests, UnitComponentTests
+from orality.types import JudgeRequest, SamplingOptions, Units, Verdict, Waveform
 
 
-class ComponentTests:
-    """What every component of every kind must do."""
-
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    options: ClassVar[dict[str, Any]] = {}
-
-    def spec(self) -> ComponentSpec[Any, Any]:
-        """The registered spec."""
-        return load().find(self.kind, self.name).spec
-
-    def build(self) -> Any:
-        """The built component."""
-        return load().build(self.kind, self.name, **self.options)
-
-    def test_an_entry_point_leads_to_it(self) -> None:
-        assert self.spec().name == self.name
-
-    def test_an_unknown_option_is_refused(self) -> None:
-        with pytest.raises(RecipeError, match="no_such_option"):
-            load().configure(self.kind, self.name, **self.options, no_such_option=1)
-
-    def test_its_configuration_survives_json(self) -> None:
-        _, config = load().configure(self.kind, self.name, **self.options)
-        assert type(config)(**json.loads(config.model_dump_json())) == config
-
-    def test_finding_it_imports_nothing_heavy(self) -> None:
-        code = _LIGHT.format(kind=self.kind, name=self.name, options=self.options)
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-
-
-class _SpeaksUnits(ComponentTests):
-    def unit_spec(self) -> UnitSpec:
-        built: UnitSpec = self.build().unit_spec
-        return built
-
-    def test_it_describes_the_units_it_has(self) -> None:
-        _, config = load().configure(self.kind, self.name, **self.options)
-        described = self.spec().describe(config)  # type: ignore[attr-defined]
-        if described is not None:
-            built = self.unit_spec()
-            if None in (described.fingerprint, built.fingerprint):
-                described, built = (_without_fingerprint(spec) for spec in (described, built))
-            assert described == built
-
-
-class TokenizerTests(_SpeaksUnits):
+class TokenizerTests(UnitComponentTests):
     """Suite for speech tokenizers."""
 
     kind = "tokenizer"
@@ -134,7 +70,7 @@ class TokenizerTests(_SpeaksUnits):
         assert units.durations is None or units.durations.sum() > 0
 
 
-class SLMTests(_SpeaksUnits):
+class SLMTests(UnitComponentTests):
     """Suite for spoken language models."""
 
     kind = "slm"
@@ -196,7 +132,7 @@ class SLMTests(_SpeaksUnits):
         )
 
 
-class VocoderTests(_SpeaksUnits):
+class VocoderTests(UnitComponentTests):
     """Suite for vocoders."""
 
     kind = "vocoder"
@@ -310,9 +246,3 @@ def _chirp(seconds: float, sample_rate: int = 16_000) -> Waveform:
 def _deduplicated(ids: np.ndarray[Any, Any]) -> Units:
     keep = np.concatenate([[True], ids[1:] != ids[:-1]])
     return Units(ids[keep].astype(np.int64))
-
-
-def _without_fingerprint(spec: UnitSpec) -> UnitSpec:
-    return UnitSpec(
-        spec.codebook, spec.vocab_size, spec.frame_rate, spec.num_codebooks, spec.deduplicated
-    )

@@ -7,4 +7,4 @@ def pytest_configure(config: object) -> None:
     """Let failing assertions inside the conformance suites explain themselves."""
     import pytest
 
-    pytest.register_assert_rewrite("orality.testing.conformance")
+    pytest.register_assert_rewrite("orality.testing.component_tests", "orality.testing.conformance")

@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _grammar(count: int, seed: int) -> list[str]:
-    from orality.pretraining.stories.grammar import Pool, lines
+    from orality.pretraining.stories import Pool, lines
 
     rng = random.Random(seed)
     pool = Pool(lines(rng, 3000, "train"))
