@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from orality.weights.cache import cache_folder
+from orality.weights.cache import cache_folder, file_sha256
 from orality.weights.resolve import fetch
 from orality.weights.sources import Checkpoint, Hub, Member, Source, Url, Wheel
 
-__all__ = ["Checkpoint", "Hub", "Member", "Source", "Url", "Wheel", "cache_folder", "fetch"]
+__all__ = [
+    "Checkpoint",
+    "Hub",
+    "Member",
+    "Source",
+    "Url",
+    "Wheel",
+    "cache_folder",
+    "fetch",
+    "file_sha256",
+]

@@ -1,4 +1,4 @@
-"""Simple spoken stories made by construction: the text, its speech, and pairs to test models with."""
+"""Simple spoken stories by construction: their text, their speech, and pairs to test with."""
 
 from __future__ import annotations
 

