@@ -12,17 +12,21 @@ from typing import Any, Literal
 
 import soundfile
 
-from orality.pretraining.stories.build import MAIN_VOICE, pair_id
+from orality.pretraining.stories.build import MAIN_VOICE, PAIRS, StoryPaths, pair_id, write_pairs
 from orality.pretraining.stories.grammar import Story
 from orality.pretraining.stories.joining import Part, join
 from orality.pretraining.stories.pairs import Pair
 from orality.pretraining.stories.phones import PAUSE
+from orality.pretraining.stories.plan import Plan
 from orality.pretraining.stories.speech import RATE, plain_words
+from orality.pretraining.stories.storage import Row, SpokenCorpus, read_corpus, sentence_id
 
 Speak = Callable[[str], Part]
 Format = Literal["ogg", "flac"]
 # libsndfile's scale for Opus: about 12 kbit/s, which keeps a story below 15 kB.
 _OPUS_LEVEL = 0.975
+_PROMPT_SPLITS: Mapping[str, int] = {"train": 300, "dev": 60, "test": 60}
+_PAIR_COUNTS: Mapping[str, int] = {"word": 200, "grammar": 200, "topic": 100, "story": 100}
 
 
 def write_speech(path: Path, part: Part, format: Format) -> Path:
@@ -183,3 +187,31 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     path.write_text(
         "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8"
     )
+
+
+def write_data(
+    out: Path,
+    plan: Plan,
+    paths: StoryPaths,
+    *,
+    splits: Mapping[str, int] = _PROMPT_SPLITS,
+    counts: Mapping[str, int] = _PAIR_COUNTS,
+    sentences: int = 3,
+    format: Format = "ogg",
+) -> None:
+    """Write `prompts/` and `benchmarks/` below `out` from a plan and its speech."""
+    known: dict[str, tuple[SpokenCorpus, Row]] = {}
+    for part in ("prompt", "test"):
+        corpus = read_corpus(paths.speech[part, MAIN_VOICE])
+        known.update((row["id"], (corpus, row)) for row in corpus.rows)
+
+    def speak(text: str) -> Part:
+        corpus, row = known[sentence_id(text, MAIN_VOICE)]
+        return corpus.part(row)
+
+    write_prompts(out / "prompts", plan.stories["prompt"], speak, format=format, splits=splits)
+    write_benchmarks(
+        out / "benchmarks", plan.pairs, speak, counts=counts, sentences=sentences,
+        frequency=word_frequency(plan.texts("train")), format=format,
+    )  # fmt: skip
+    write_pairs(out / "benchmarks" / PAIRS, plan.pairs)

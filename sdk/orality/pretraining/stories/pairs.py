@@ -214,10 +214,10 @@ def ending_pair(rng: random.Random, pool: Pool, kind: Literal["topic", "story"])
         by_fault.setdefault((fault, candidate.topic), []).append(candidate)
     if not by_fault:
         return None
-    fault = rng.choice(sorted(by_fault))
+    drawn = rng.choice(sorted(by_fault))
     context = tuple(line.text for line in story.lines[:-1])
-    wrong = rng.choice(by_fault[fault])
-    return Pair(kind, end.text, wrong.text, fault[0], context, group=story.topic)
+    wrong = rng.choice(by_fault[drawn])
+    return Pair(kind, end.text, wrong.text, drawn[0], context, group=story.topic)
 
 
 def _wrong(end: Line, other: Line, kind: Literal["topic", "story"]) -> bool:

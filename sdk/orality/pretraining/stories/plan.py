@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orality.errors import CorpusError
 from orality.pretraining.stories.grammar import Line, Pool, Split, Story, lines
 from orality.pretraining.stories.lexical import single_words, word_pairs
 from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pairs
@@ -100,8 +101,14 @@ def compose(rng: random.Random, pool: Iterable[Line], count: int, length: int = 
     for _ in range(3 * count):
         if len(found) == count:
             break
-        story = source.compose(rng, length=length)
+        try:
+            story = source.compose(rng, length=length, tries=100)
+        except CorpusError:
+            # With few lines, some beginnings have no end.
+            continue
         found.setdefault(story.text, story)
+    if not found and count:
+        raise CorpusError("no story can be made of the sentences: ask for 600 or more")
     return list(found.values())
 
 

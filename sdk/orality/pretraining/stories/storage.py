@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +39,7 @@ class SpokenCorpus:
     def audio(self, row: Row) -> NDArray[np.float32]:
         """The samples of a row, in [-1, 1]."""
         part = self.samples[row["offset"] : row["offset"] + row["length"]]
-        return part.astype(np.float32) / 32768
+        return part.astype(np.float32) / np.float32(32768)
 
     def part(self, row: Row) -> Part:
         """A row as a stretch of speech, ready for `trim` and `join`."""
@@ -108,17 +109,13 @@ def _speak_all(texts: Sequence[str], voice: str, processes: int) -> Iterator[tup
         yield from zip(texts, map(speaker(voice), texts), strict=True)
         return
     # spawn: onnxruntime threads do not survive a fork
-    with get_context("spawn").Pool(processes, _start, (voice,)) as pool:
-        yield from zip(texts, pool.imap(_speak, texts, chunksize=16), strict=True)
+    with get_context("spawn").Pool(processes) as pool:
+        yield from zip(texts, pool.imap(partial(_speak, voice), texts, chunksize=16), strict=True)
 
 
-def _start(voice: str) -> None:
-    global _speak_one
-    _speak_one = speaker(voice)
-
-
-def _speak(text: str) -> Spoken:
-    return _speak_one(text)
+def _speak(voice: str, text: str) -> Spoken:
+    # The neural voice is kept between calls, so each process loads it once.
+    return speaker(voice)(text)
 
 
 def _rows(path: Path) -> Iterable[Row]:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from orality.errors import CorpusError
 from orality.pretraining.data import Samples, Utterance
 from orality.pretraining.stories.grammar import Pool, lines
 from orality.pretraining.stories.joining import trim
 from orality.pretraining.stories.storage import Row, SpokenCorpus, read_corpus, sentence_id
 from orality.pretraining.unit_lm_data import Ids, UnitCorpus
 
-SINGLES = 60_000
+STORIES, SINGLES = 110_000, 60_000
 # Words in a carrier, grammatical sentences, and story sentences read alone.
 SHARES = (0.40, 0.45, 0.15)
 
@@ -24,7 +25,7 @@ def story_corpus(
     *,
     sentences: int,
     voice: str,
-    stories: int = 110_000,
+    stories: int = STORIES,
     seed: int = 0,
 ) -> UnitCorpus:
     """A corpus of `stories` stories, each a new combination of spoken training sentences.
@@ -40,8 +41,8 @@ def story_corpus(
             break
         try:
             story = pool.compose(draw)
-        except ValueError:  # nothing in the pool continues this beginning
-            continue
+        except CorpusError:  # so few lines that hardly any agree
+            break
         ids = tuple(sentence_id(line.text, voice) for line in story.lines)
         if all(key in units for key in ids):
             composed.add(ids)

@@ -23,7 +23,7 @@ from orality.pretraining.stories.plan import Plan, split
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(lines(random.Random(0), 2500, "test"))
+    return Pool(lines(random.Random(0), 1500, "test"))
 
 
 @pytest.fixture(scope="module")

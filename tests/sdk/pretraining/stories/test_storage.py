@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,15 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orality.corpus.manifest import load_corpus
 from orality.errors import CorpusError
+from orality.evaluation.sblimp import read_sblimp
+from orality.evaluation.storycloze import read_storycloze
+from orality.evaluation.swuggy import read_swuggy
 from orality.pretraining.stories import storage
 from orality.pretraining.stories.build import build_stories
 from orality.pretraining.stories.grammar import Pool, lines
 from orality.pretraining.stories.joining import Part
-from orality.pretraining.stories.package import write_benchmarks, write_prompts
+from orality.pretraining.stories.package import write_benchmarks, write_data, write_prompts
 from orality.pretraining.stories.pairs import Pair
+from orality.pretraining.stories.plan import split
 from orality.pretraining.stories.speech import RATE, Spoken, plain_words, speaker
 
+KINDS = ("word", "grammar", "topic", "story")
 TEXTS = ["One.", "Two words.", "Three more words."]
 
 
@@ -96,11 +103,7 @@ def _speak(text: str) -> Part:
 
 
 def test_prompts_are_a_corpus_with_splits(tmp_path: Path) -> None:
-    import random
-
-    from orality.corpus.manifest import load_corpus
-
-    pool = Pool(lines(random.Random(0), 1500, "test"))
+    pool = Pool(lines(random.Random(0), 1500, "train"))
     stories = [pool.compose(random.Random(i), length=3) for i in range(8)]
     count = write_prompts(
         tmp_path, stories, _speak, seconds=(1, 60), splits={"train": 3, "test": 2}
@@ -113,10 +116,6 @@ def test_prompts_are_a_corpus_with_splits(tmp_path: Path) -> None:
 
 
 def test_benchmarks_are_read_back_by_the_official_layouts(tmp_path: Path) -> None:
-    from orality.evaluation.sblimp import read_sblimp
-    from orality.evaluation.storycloze import read_storycloze
-    from orality.evaluation.swuggy import read_swuggy
-
     ending = ("Right end.", "Wrong end.", "topic", ("A b.", "C d.", "E f.", "G h."), "sky")
     pairs = [
         Pair("word", "My kite.", "My kipe.", "noun", group="kite"),
@@ -124,7 +123,7 @@ def test_benchmarks_are_read_back_by_the_official_layouts(tmp_path: Path) -> Non
         Pair("topic", *ending),
         Pair("story", *ending),
     ]
-    counts = dict.fromkeys(("word", "grammar", "topic", "story"), 5)
+    counts = dict.fromkeys(KINDS, 5)
     write_benchmarks(
         tmp_path, pairs, _speak, counts=counts, sentences=3, frequency={"kite": 7}, format="flac"
     )
@@ -177,7 +176,7 @@ def test_flite_words_follow_each_other() -> None:
 def test_everything_is_built_from_nothing(tmp_path: Path) -> None:
     pytest.importorskip("hibari", reason="hibari-tts is not installed")
     made = build_stories(
-        tmp_path, num_sentences=300, num_pairs=10, num_prompts=5, voices=("hibari",), processes=1
+        tmp_path, num_sentences=600, num_pairs=10, num_prompts=5, voices=("hibari",), processes=1
     )
     ids = {row["id"] for folder in made.speech.values() for row in storage.read_corpus(folder).rows}
     stories = [json.loads(s) for s in made.stories.read_text().splitlines()]
@@ -185,6 +184,11 @@ def test_everything_is_built_from_nothing(tmp_path: Path) -> None:
     pairs = [json.loads(s) for s in made.pairs.read_text().splitlines()]
     texts = [t for p in pairs for t in (*p["context"], p["positive"], p["negative"])]
     assert {storage.sentence_id(t, "hibari") for t in texts} <= ids
+
+    plan = split(0, sentences=600, pairs=10, prompts=5)
+    write_data(tmp_path / "data", plan, made, splits={"test": 2}, counts=dict.fromkeys(KINDS, 3))
+    assert len(load_corpus(tmp_path / "data" / "prompts")) == 2
+    assert len(read_swuggy(tmp_path / "data" / "benchmarks" / "swuggy")) == 3
 
 
 def test_the_main_voice_must_come_first(tmp_path: Path) -> None:
