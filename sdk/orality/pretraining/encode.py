@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from orality.errors import CheckpointError
+from orality.errors import CheckpointError, CorpusError
 from orality.pretraining.data import Utterance
 from orality.pretraining.encoder import layer_features, load_hubert
 from orality.pretraining.kmeans import nearest
@@ -30,6 +30,15 @@ def read_unit_spec(folder: Path) -> UnitSpec:
     return UnitSpec(**read_json(folder / "units.json"))
 
 
+def layer_of(folder: Path) -> int:
+    """Which of the `hidden_states` a tokenizer folder clusters."""
+    codebook = read_unit_spec(folder).codebook
+    found = re.search(r"/l(\d+)/", codebook)
+    if found is None:
+        raise CheckpointError(f"the codebook {codebook!r} of {folder} names no layer")
+    return int(found.group(1))
+
+
 def encode_frames(
     tokenizer: Path,
     speech: Sequence[Utterance],
@@ -41,13 +50,10 @@ def encode_frames(
 ) -> dict[str, Ids]:
     """The unit of every frame, before de-duplication, by utterance id: int64 (frames,).
 
-    `tokenizer`: a folder that `train_quantizer` wrote. Chunks that `cache` holds are read.
+    `tokenizer`: a folder that `train_quantizer` wrote. Chunks that `cache` holds are read; those of
+    other recordings or another codebook raise CorpusError.
     """
-    spec = read_unit_spec(tokenizer)
-    found = re.search(r"/l(\d+)/", spec.codebook)
-    if found is None:
-        raise CheckpointError(f"the codebook {spec.codebook!r} of {tokenizer} names no layer")
-    layer = int(found.group(1))
+    layer, fingerprint = layer_of(tokenizer), read_unit_spec(tokenizer).fingerprint or ""
     place = pick_device(device)
     model: torch.nn.Module | None = None
     units: dict[str, Ids] = {}
@@ -62,8 +68,15 @@ def encode_frames(
             for utterance in batch:
                 features = layer_features(model, utterance.read(), [layer])[layer]  # type: ignore[arg-type]
                 rows.append(nearest(features, centroids)[0].cpu().numpy().astype(np.int16))
-            _write(path, [item.id for item in batch], rows)
+            _write(path, [item.id for item in batch], rows, fingerprint)
         with np.load(path, allow_pickle=False) as chunk:
+            if chunk["ids"].tolist() != [item.id for item in batch] or (
+                str(chunk["fingerprint"]) != fingerprint
+            ):
+                raise CorpusError(
+                    f"{path} holds units of other recordings: the corpus has changed since this "
+                    "training was begun; restore it, or begin again in another folder"
+                )
             ends = np.cumsum(chunk["lengths"])
             flat = chunk["units"].astype(np.int64)
             for key, length, end in zip(chunk["ids"], chunk["lengths"], ends, strict=True):
@@ -79,11 +92,15 @@ def deduplicate(frames: Ids) -> Ids:
     return frames[np.concatenate([[True], frames[1:] != frames[:-1]])]
 
 
-def _write(path: Path, ids: list[str], rows: list[NDArray[np.int16]]) -> None:
+def _write(path: Path, ids: list[str], rows: list[NDArray[np.int16]], fingerprint: str) -> None:
     flat = np.concatenate(rows) if rows else np.zeros(0, np.int16)
     atomic_write(
         path,
         lambda file: np.savez(
-            file, units=flat, lengths=np.array([len(row) for row in rows]), ids=np.array(ids)
+            file,
+            units=flat,
+            lengths=np.array([len(row) for row in rows]),
+            ids=np.array(ids),
+            fingerprint=np.array(fingerprint),
         ),
     )

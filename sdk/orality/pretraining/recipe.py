@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orality.errors import RecipeError
 
@@ -23,8 +23,9 @@ class SpeechOptions(_Section):
     """`stories` makes synthetic speech with hibari-tts; anything else is a folder of audio."""
     sentences: int = Field(16_000, ge=100)
     """`stories` only: how many different sentences are spoken."""
-    voices: list[str] = ["hibari"]
-    """`stories` only: the first voice is what the language model and the vocoder learn."""
+    voices: list[str] = Field(["hibari"], min_length=1)
+    """`stories` only: the first voice is what the language model and the vocoder learn; `rms`
+    speaks test sentences alone."""
     vocoder_voice: str | None = None
     """Folders only: the voice (manifest, or name of the parent folder) the vocoder learns; None
     takes them all."""
@@ -38,11 +39,18 @@ class QuantizerOptions(_Section):
     iterations: int = Field(1, ge=1)
     """Further iterations learn from clusters of the encoder before (HuBERT)."""
     units: int = Field(100, ge=2)
-    width: int = Field(256, ge=16)
+    width: int = Field(256, ge=16, multiple_of=16)
     layers: int = Field(5, ge=1)
-    layer: int | None = None
-    """The layer to cluster; None measures which tells most about phones, where they are known."""
+    layer: int | None = Field(None, ge=0)
+    """The layer to cluster; None measures which tells most about phones, and takes the one at two
+    thirds of the height where no phones are known."""
     steps: int = Field(4000, ge=1)
+
+    @model_validator(mode="after")
+    def _layer_exists(self) -> Self:
+        if self.layer is not None and self.layer > self.layers:
+            raise ValueError(f"layer {self.layer} does not exist in an encoder of {self.layers}")
+        return self
 
 
 class UnitLMOptions(_Section):
@@ -50,18 +58,24 @@ class UnitLMOptions(_Section):
 
     warm_start: str | None = None
     """A text language model's folder to start from (TWIST); sizes are then its own."""
-    hidden_size: int = 256
-    layers: int = 4
-    context_length: int = 512
+    hidden_size: int = Field(256, ge=16)
+    layers: int = Field(4, ge=1)
+    context_length: int = Field(512, ge=16)
     steps: int = Field(20_000, ge=1)
     batch_tokens: int = Field(2_000, ge=64)
     learning_rate: float = Field(2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.hidden_size > 64 and self.hidden_size % 64:
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of 64")
+        return self
 
 
 class VocoderOptions(_Section):
     """The unit HiFi-GAN."""
 
-    channels: int = 256
+    channels: int = Field(256, ge=16, multiple_of=16)
     steps: int = Field(15_000, ge=1)
     warm_up_steps: int = Field(0, ge=0)
     """Steps on the corpus's phones first, where it has them: the body learns to speak before the
@@ -73,7 +87,8 @@ class VocoderOptions(_Section):
 class PretrainRecipe(_Section):
     """A whole stack."""
 
-    name: str
+    name: str = Field(pattern=r"^[\w.-]+$")
+    """Becomes part of the codebook's name: `orality-NAME-25hz/lLAYER/kmUNITS`."""
     description: str = ""
     seed: int = 0
     speech: SpeechOptions
