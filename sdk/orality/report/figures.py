@@ -124,6 +124,7 @@ def curves(
     *,
     limits: tuple[float, float] | None = None,
     level: float | None = None,
+    note: str = "",
 ) -> Figure:
     """Values over optimizer steps. `level`: a value worth a line of its own, such as chance."""
     drawn = [curve for curve in lines if curve.points]
@@ -160,4 +161,5 @@ def curves(
         head=["step", *(curve.name for curve in drawn)],
         rows=rows,
         legend=[(curve.kind, curve.name) for curve in drawn],
+        note=note,
     )

@@ -11,9 +11,9 @@ from orality.report.run_data import Continuation, Record, Stage
 
 SIDES = {"rejected": "may be rejected", "neither": "neither", "chosen": "may be chosen"}
 _PANELS = (
-    ("Loss", "loss", None, None),
-    ("Reward accuracy", "reward_accuracy", (0.0, 1.05), 0.5),
-    ("Reward margin", "reward_margin", None, 0.0),
+    ("Loss", "loss", None, None, ""),
+    ("Reward accuracy", "reward_accuracy", (0.0, 1.05), 0.5, "Dashed: chance."),
+    ("Reward margin", "reward_margin", None, 0.0, "Dashed: chosen and rejected rewarded alike."),
 )
 _REPETITION = bins(0.0, 1.0, 0.05)
 
@@ -85,13 +85,13 @@ def round_view(stage: Stage, frame: Frame | None, prompts: int) -> RoundView:
 def training_figures(metrics: Sequence[Record]) -> list[Figure]:
     """Curves of the quantities that the log has; others are left out."""
     found = []
-    for title, key, limits, level in _PANELS:
+    for title, key, limits, level, note in _PANELS:
         lines = [
             Curve("training step", "train", _points(metrics, key)),
             Curve("dev pairs", "dev", _points(metrics, f"dev_{key}")),
         ]
         if any(line.points for line in lines):
-            found.append(curves(title, lines, limits=limits, level=level))
+            found.append(curves(title, lines, limits=limits, level=level, note=note))
     return found
 
 
