@@ -6,6 +6,7 @@ where it stopped when the same call is made again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from orality.progress import Progress, silent
 from orality.recipe import Recipe
 from orality.session import Session
 from orality.types import PreferencePair
+
+logger = logging.getLogger(__name__)
 
 
 def align(
@@ -33,7 +36,17 @@ def align(
         for number, thresholds in enumerate(session.recipe.rounds, start=1):
             name = f"round-{number}"
             if session.finished(name) is None:
-                session.make_pairs(prompts, name, thresholds, adapters)
+                pairs = session.make_pairs(prompts, name, thresholds, adapters)
+                if adapters and not any(pair["split"] == "train" for pair in pairs):
+                    logger.warning(
+                        "round %d leaves no pairs to train on (thresholds %g and %g), so the "
+                        "curriculum ends with round %d",
+                        number,
+                        thresholds.rejected,
+                        thresholds.chosen,
+                        number - 1,
+                    )
+                    break
             adapters.append(session.train_round(name, adapters))
         session.combine(adapters)
         session.train_baselines(prompts)

@@ -162,6 +162,13 @@ def test_thresholds_that_leave_no_pairs_end_in_one_clear_message(tmp_path):
         orality.align(recipe, tmp_path / "run")
 
 
+def test_a_later_round_without_pairs_ends_the_curriculum_and_keeps_the_rest(tmp_path, caplog):
+    rounds = [{"rejected": 2.5, "chosen": 3}, {"rejected": 1, "chosen": 5}]
+    results = orality.align(small(rounds=rounds, sampling={"max_seconds": 3}), tmp_path / "run")
+    assert [system["name"] for system in results["systems"]] == ["pre-trained", "aligned round 1"]
+    assert "the curriculum ends with round 1" in caplog.text
+
+
 def test_a_missing_component_ends_in_one_clear_message(tmp_path):
     with pytest.raises(orality.PluginError, match="no judge is called 'oracle'"):
         orality.align(small(judge={"name": "oracle"}), tmp_path / "run")

@@ -14,7 +14,7 @@ from orality.errors import CorpusError
 from orality.types import Word
 
 AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".g722"}
+    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".wav"}
 )
 SHIPPED = {"stories": "data/prompts", "toy": "data/toy"}
 SPLITS = ("train", "dev", "test")
