@@ -14,6 +14,8 @@ from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pa
 # Shares of the grammar's own sentences and of stories, per story sentence in training.
 _GRAMMAR_SHARE, _STORY_SHARE = 0.22, 1.5
 _DEV_STORIES = 300
+# Beginnings tried in vain before a list of stories stays short.
+_TRIES = 20_000
 # Held-out lines to compose from: below the first there are too few that agree; the second nearly
 # uses up the problems of the smallest split.
 _FEWEST_LINES, _MOST_LINES = 1_000, 4_000
@@ -98,13 +100,13 @@ def compose(rng: random.Random, pool: Iterable[Line], count: int, length: int = 
     """`count` different stories of `length` lines made of the lines, or as many as they give."""
     source = Pool(pool)
     found: dict[str, Story] = {}
-    for _ in range(3 * count):
+    for _ in range(_TRIES + 5 * count):
         if len(found) == count:
             break
         try:
-            story = source.compose(rng, length=length, tries=100)
+            story = source.compose(rng, length=length, tries=1)
         except CorpusError:
-            # With few lines, some beginnings have no end.
+            # The beginning that was drawn has no end among these lines.
             continue
         found.setdefault(story.text, story)
     if not found and count:
