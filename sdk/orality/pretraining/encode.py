@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
@@ -55,18 +54,18 @@ def encode_frames(
     """
     layer, fingerprint = layer_of(tokenizer), read_unit_spec(tokenizer).fingerprint or ""
     place = pick_device(device)
-    model: torch.nn.Module | None = None
+    model = centroids = None
     units: dict[str, Ids] = {}
     for start in range(0, len(speech), CHUNK):
         batch = speech[start : start + CHUNK]
         path = cache / f"units-{start:07d}.npz"
         if not path.exists():
-            if model is None:
-                model = load_hubert(tokenizer).to(place)  # type: ignore[arg-type]
+            if model is None or centroids is None:
+                model = load_hubert(tokenizer).to(place)
                 centroids = load_file(tokenizer / "kmeans.safetensors")["centroids"].to(place)
             rows = []
             for utterance in batch:
-                features = layer_features(model, utterance.read(), [layer])[layer]  # type: ignore[arg-type]
+                features = layer_features(model, utterance.read(), [layer])[layer]
                 rows.append(nearest(features, centroids)[0].cpu().numpy().astype(np.int16))
             _write(path, [item.id for item in batch], rows, fingerprint)
         with np.load(path, allow_pickle=False) as chunk:
@@ -89,7 +88,8 @@ def deduplicate(frames: Ids) -> Ids:
     """Frame units without immediate repeats."""
     if not len(frames):
         return frames
-    return frames[np.concatenate([[True], frames[1:] != frames[:-1]])]
+    kept: Ids = frames[np.concatenate([[True], frames[1:] != frames[:-1]])]
+    return kept
 
 
 def _write(path: Path, ids: list[str], rows: list[NDArray[np.int16]], fingerprint: str) -> None:
