@@ -68,7 +68,9 @@ def warm_unit_lm(folder: Path, unit_spec: UnitSpec) -> Any:
     config.offset = OFFSET
     module: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     new = {id(module.get_input_embeddings().weight), id(module.get_output_embeddings().weight)}
-    fresh = {name for name, weight in module.named_parameters() if id(weight) in new}
+    # both names of tied embeddings: the text model's state holds them under either
+    named = module.named_parameters(remove_duplicate=False)
+    fresh = {name for name, weight in named if id(weight) in new}
     body = {name: weight for name, weight in text.state_dict().items() if name not in fresh}
     _, unexpected = module.load_state_dict(body, strict=False)
     if unexpected:

@@ -10,7 +10,9 @@ from pathlib import Path
 from orality.errors import CorpusError
 from orality.pretraining.data import Samples, Utterance
 from orality.pretraining.stories.grammar import Pool, lines
-from orality.pretraining.stories.joining import trim
+from orality.pretraining.stories.joining import EDGE, trim
+from orality.pretraining.stories.phones import PAUSE
+from orality.pretraining.stories.speech import RATE
 from orality.pretraining.stories.storage import Row, SpokenCorpus, read_corpus, sentence_id
 from orality.pretraining.unit_lm_data import Ids, UnitCorpus
 
@@ -65,7 +67,7 @@ def trimmed_speech(folder: Path) -> list[Utterance]:
     return [
         Utterance(
             id=row["id"],
-            length=row["length"],
+            length=_trimmed_length(row),
             read=partial(_trimmed, corpus, row),
             text=row["text"],
             voice=row["voice"],
@@ -76,6 +78,16 @@ def trimmed_speech(folder: Path) -> list[Utterance]:
 
 def _trimmed(corpus: SpokenCorpus, row: Row) -> Samples:
     return trim(corpus.part(row)).samples
+
+
+def _trimmed_length(row: Row) -> int:
+    """Samples that `trim` leaves, from the phones alone."""
+    voiced = [(start, end) for name, start, end in row["phones"] if name != PAUSE]
+    if not voiced:
+        return int(row["length"])
+    start = max(voiced[0][0] - EDGE, 0.0)
+    end = min(voiced[-1][1] + EDGE, row["length"] / RATE)
+    return round(end * RATE) - round(start * RATE)
 
 
 def _mix(draw: random.Random, kinds: Sequence[Sequence[str]]) -> list[str]:
