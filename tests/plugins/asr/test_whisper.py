@@ -161,11 +161,11 @@ def test_states_of_silence_follow_those_of_the_clip() -> None:
 
 def test_long_recordings_are_cut_at_quiet_places() -> None:
     samples = np.ones(70 * RATE, np.float32)
-    samples[25 * RATE : 25 * RATE + 640] = 0.0
+    samples[20 * RATE : 20 * RATE + 640] = 0.0
     pieces = cut(samples)
     assert sum(map(len, pieces)) == len(samples)
     assert max(map(len, pieces)) <= LONGEST
-    assert 25 * RATE <= len(pieces[0]) <= 25 * RATE + 640
+    assert 20 * RATE <= len(pieces[0]) <= 20 * RATE + 640
 
 
 def test_silence_is_told_by_energy() -> None:

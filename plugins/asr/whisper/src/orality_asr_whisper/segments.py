@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orality_asr_whisper.features import SAMPLE_RATE
 
-LONGEST = 29 * SAMPLE_RATE
+LONGEST = 24 * SAMPLE_RATE  # five seconds of silence still fit behind it
 _SEARCH = 8 * SAMPLE_RATE  # a cut is looked for in the last so many samples
 _FRAME = SAMPLE_RATE // 50
 _TAIL = SAMPLE_RATE // 2  # the encoder hears the end of the last word
@@ -28,7 +28,7 @@ def is_silent(samples: NDArray[np.float32]) -> bool:
 
 
 def cut(samples: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Pieces of at most 29 s, cut at the quietest 20 ms of the last 8 s of each."""
+    """Pieces of at most 24 s, cut at the quietest 20 ms of the last 8 s of each."""
     pieces = []
     while len(samples) > LONGEST:
         window = samples[LONGEST - _SEARCH : LONGEST].reshape(-1, _FRAME)

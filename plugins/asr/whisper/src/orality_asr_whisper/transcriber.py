@@ -45,7 +45,7 @@ class WhisperTranscriber:
     ) -> list[Transcript]:
         """Write down each waveform; silence gives an empty text with no confidence.
 
-        Recordings over 29 s are cut at quiet places. `confidence`: exp of the tokens' mean
+        Recordings over 24 s are cut at quiet places. `confidence`: exp of the tokens' mean
         log-probability. CompatibilityError for a language the checkpoint does not know.
         """
         spoken = language or self._config.language
