@@ -87,7 +87,8 @@ def _trimmed_length(row: Row) -> int:
         return int(row["length"])
     start = max(voiced[0][0] - EDGE, 0.0)
     end = min(voiced[-1][1] + EDGE, row["length"] / RATE)
-    return round(end * RATE) - round(start * RATE)
+    length: int = round(end * RATE) - round(start * RATE)
+    return length
 
 
 def _mix(draw: random.Random, kinds: Sequence[Sequence[str]]) -> list[str]:
