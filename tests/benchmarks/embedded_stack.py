@@ -27,6 +27,7 @@ from orality.evaluation.journal import Journal
 from orality.evaluation.likelihood import accuracy, outcomes, score_pairs
 from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.statistics import accuracy_interval, bootstrap_interval
+from orality.evaluation.units import spec_name
 from orality.evaluation.wer import character_error_rate, word_error_rate
 from orality.pretraining.data import open_speech
 from orality.pretraining.phones import phone_inventory, phones_at
@@ -70,9 +71,13 @@ def measure_tokenizer(tokenizer: Any, speech: Path, limit: int) -> Figures:
     return found
 
 
-def measure_slm(slm: Any, tokenizer: Any, speech: Path, limit: int) -> Figures:
-    """Accuracy on test pairs, scores being mean log-probabilities per unit, and those scores."""
+def measure_slm(slm: Any, tokenizer: Any, speech: Path, limit: int, cache: Path) -> Figures:
+    """Accuracy on test pairs, scores being mean log-probabilities per unit, and those scores.
+
+    `cache`: a file that keeps the pairs' units for the next model.
+    """
     found: Figures = {}
+    kept = Journal(cache, {"units": spec_name(tokenizer.unit_spec)})
     rows = [json.loads(line) for line in (speech / "pairs.jsonl").read_text().splitlines()]
     sound = Sentences(speech / f"test-{VOICE}")
     for kind in KINDS:
@@ -81,8 +86,11 @@ def measure_slm(slm: Any, tokenizer: Any, speech: Path, limit: int) -> Figures:
         pairs = []
         for row in chosen:
             sides = [Path(row["id"], side) for side in ("positive", "negative")]
-            waves = [sound.joined([*row["context"], row[side.name]]) for side in sides]
-            units |= zip(sides, encode(tokenizer, waves), strict=True)
+            if row["id"] not in kept.rows:
+                waves = [sound.joined([*row["context"], row[side.name]]) for side in sides]
+                heard = [item.ids.tolist() for item in encode(tokenizer, waves)]
+                kept.append([{"id": row["id"], "units": heard}])
+            units |= zip(sides, map(as_units, kept.rows[row["id"]]["units"]), strict=True)
             pairs.append(BenchmarkPair(row["id"], *sides, row["phenomenon"], row["id"]))
         with tempfile.TemporaryDirectory() as folder:
             journal = Journal(Path(folder) / "pairs.jsonl", {"kind": kind})
@@ -152,6 +160,11 @@ class Sentences:
         return Waveform(join([self._corpus.part(row) for row in rows]).samples, RATE)
 
 
+def as_units(ids: list[int]) -> Units:
+    """Units from JSON."""
+    return Units(np.asarray(ids, np.int64))
+
+
 def encode(tokenizer: Any, waves: Sequence[Waveform]) -> list[Units]:
     """De-duplicated units of each waveform."""
     return in_batches(tokenizer.encode, waves)
@@ -188,7 +201,8 @@ def main() -> None:
             figures = measure_tokenizer(tokenizer, given.speech, given.limit)
         elif part == "slm":
             slm = orality.build("slm", "twist", checkpoint=given.slm)
-            figures = measure_slm(slm, tokenizer, given.speech, given.limit)
+            cache = given.out.with_suffix(".units.jsonl")
+            figures = measure_slm(slm, tokenizer, given.speech, given.limit, cache)
         else:
             vocoder = orality.build("vocoder", "hifigan", checkpoint=given.vocoder)
             sentences = min(given.limit, given.sentences)
