@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +17,6 @@ from orality import CheckpointError, OralityError, Units, UnitSpec
 from orality.testing import VocoderTests
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "vocoder_lj25"
-
-
-class TestTiny(VocoderTests):
-    name = "hifigan"
 
 
 class TestGolden(VocoderTests):
@@ -262,13 +257,3 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="cannot be read"):
         build(tmp_path)
-
-
-def test_tiny_speaks_much_faster_than_real_time() -> None:
-    vocoder = orality.build("vocoder", "hifigan", device="cpu")
-    draw = np.random.default_rng(0)
-    batch = [Units(draw.integers(0, vocoder.unit_spec.vocab_size, 60))]
-    vocoder.synthesize(batch)
-    began = time.process_time()
-    [speech] = vocoder.synthesize(batch)
-    assert speech.duration / (time.process_time() - began) > 15
