@@ -36,7 +36,8 @@ class UnitLMSettings:
     """Size and schedule; the defaults are those of the shipped `tiny` model.
 
     `batch_tokens`: tokens a step, padding included. `learning_rate`: the peak. `ema`: decay of the
-    moving average of the weights, which is what is saved; 0 saves the weights themselves.
+    moving average of the weights, which is what is saved; 0 saves the weights themselves. `noise`:
+    share of the input units that are replaced by random ones.
     """
 
     hidden_size: int = 256
@@ -48,6 +49,7 @@ class UnitLMSettings:
     warmup: int = 200
     weight_decay: float = 0.1
     dropout: float = 0.1
+    noise: float = 0.0
     ema: float = 0.999
     seed: int = 0
 
@@ -94,7 +96,11 @@ def train_unit_lm(
     optimizer = _optimizer(module, options, fused=place.type in ("cpu", "cuda"))
     context: int = module.config.max_position_embeddings
     source = BatchSource(
-        corpus, tokens=options.batch_tokens, max_length=context, seed=options.seed
+        corpus,
+        tokens=options.batch_tokens,
+        max_length=context,
+        seed=options.seed,
+        noise=options.noise,
     )
 
     def step(index: int) -> dict[str, torch.Tensor]:

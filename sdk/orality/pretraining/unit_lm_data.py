@@ -62,7 +62,8 @@ class BatchSource:
     A share `bos_share` of the sequences begins with BOS, the rest as TWIST reads them, without;
     all end with EOS. The rows of a share `shift_share` of the batches start at random positions
     instead of 0, so that every position up to `max_length` is learned. Longer sequences are cut at
-    a random place.
+    a random place. A share `noise` of the input units is replaced by random ones, the targets are
+    not: what is learned by heart from few recordings helps less then.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class BatchSource:
         seed: int,
         bos_share: float = 0.2,
         shift_share: float = 0.25,
+        noise: float = 0.0,
     ) -> None:
         self._corpus = corpus
         self._tokens = tokens
@@ -81,6 +83,9 @@ class BatchSource:
         self._seed = seed
         self._bos_share = bos_share
         self._shift_share = shift_share
+        self._noise = noise
+        highest = [int(ids.max()) for ids in corpus.units.values() if len(ids)]
+        self._highest = OFFSET + max(highest, default=0)
         self._first = 0  # step index of the chunk's first batch
         self._chunk = -1
         self._batches: list[list[tuple[str, ...]]] = []
@@ -101,6 +106,9 @@ class BatchSource:
         for place, row in enumerate(rows):
             inputs[place, : len(row) - 1] = row[:-1]
             targets[place, : len(row) - 1] = row[1:]
+        if self._noise:
+            wrong = (inputs >= OFFSET) & (rng.random(inputs.shape) < self._noise)
+            inputs[wrong] = rng.integers(OFFSET, self._highest + 1, int(wrong.sum()))
         shifts = np.zeros(len(rows), np.int64)
         if rng.random() < self._shift_share:
             shifts = rng.integers(0, self._max_length - longest + 1, len(rows))

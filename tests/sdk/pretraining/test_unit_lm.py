@@ -66,6 +66,16 @@ def test_a_batch_depends_on_its_step_alone_and_keeps_to_its_budget():
     assert (batch.targets[batch.inputs == 0] == -100).all()
 
 
+def test_noise_changes_input_units_and_nothing_else():
+    plain = BatchSource(counting(), tokens=2000, max_length=32, seed=3)[0]
+    noisy = BatchSource(counting(), tokens=2000, max_length=32, seed=3, noise=0.3)[0]
+    assert torch.equal(plain.targets, noisy.targets)
+    changed = plain.inputs != noisy.inputs
+    assert (plain.inputs[changed] >= OFFSET).all()
+    assert (noisy.inputs[changed] >= OFFSET).all()
+    assert 0.15 < changed.float().mean() < 0.3  # one in twelve stays by chance, padding always
+
+
 def test_a_long_sequence_is_cut_to_the_context():
     corpus = UnitCorpus(units={"a": np.arange(100) % 12}, stories=[("a",)])
     batch = BatchSource(corpus, tokens=64, max_length=16, seed=0, bos_share=0.0)[0]
