@@ -147,10 +147,15 @@ def load_hubert(folder: Path) -> HubertModel:
 def layer_features(
     model: HubertModel, samples: NDArray[np.float32], layers: Sequence[int]
 ) -> dict[int, torch.Tensor]:
-    """`hidden_states[layer]`, float32 (frames, width), of a recording; empty if it is too short."""
+    """`hidden_states[layer]`, float32 (frames, width), of a recording; empty if it is too short.
+
+    The last layer of a pre-norm encoder is taken after its final norm, as the tokenizer plugin
+    takes it; transformers gives `hidden_states[-1]` before it.
+    """
     frames = frames_of(model.config)
     if frames.count(len(samples)) == 0:
         return {layer: torch.zeros(0, model.config.hidden_size) for layer in layers}
     wave = torch.from_numpy(samples).to(model.device)[None]
-    states = model(wave, output_hidden_states=True).hidden_states
+    output = model(wave, output_hidden_states=True)
+    states = (*output.hidden_states[:-1], output.last_hidden_state)
     return {layer: states[layer][0].float() for layer in layers}

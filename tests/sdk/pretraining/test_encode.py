@@ -23,14 +23,17 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("tokenizer"), seed=0)
 
 
-def make(folder: Path, seed: int) -> Path:
+def make(folder: Path, seed: int, layer: int = 1) -> Path:
     """An encoder of random weights with random centroids: units that mean nothing."""
     from transformers import HubertModel
 
     torch.manual_seed(seed)
     model = HubertModel(small_config(width=16, layers=2)).eval()
+    # a final norm that cannot be left out without being noticed
+    torch.nn.init.normal_(model.encoder.layer_norm.weight, std=2.0)
+    torch.nn.init.normal_(model.encoder.layer_norm.bias)
     save_encoder(model, folder)
-    write_codebook(folder, model, 1, torch.randn(6, 16), name="random-25hz")
+    write_codebook(folder, model, layer, torch.randn(6, 16), name="random-25hz")
     return folder
 
 
@@ -48,7 +51,9 @@ def test_repeats_are_merged_and_nothing_stays_nothing() -> None:
     assert deduplicate(np.array([], np.int64)).tolist() == []
 
 
-def test_frames_are_those_of_the_tokenizer_plugin(tokenizer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_frames_are_those_of_the_tokenizer_plugin(tmp_path: Path, layer: int) -> None:
+    tokenizer = make(tmp_path / "tokenizer", seed=0, layer=layer)
     utterances = speech(3)
     frames = encode_frames(tokenizer, utterances, cache=tmp_path, device="cpu")
     assert [len(frames[f"u{n}"]) for n in range(3)] == [(RATE - 720) // 640 + 1] * 3
