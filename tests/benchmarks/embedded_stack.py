@@ -91,7 +91,8 @@ def measure_slm(slm: Any, tokenizer: Any, speech: Path, limit: int, cache: Path)
                 heard = [item.ids.tolist() for item in encode(tokenizer, waves)]
                 kept.append([{"id": row["id"], "units": heard}])
             units |= zip(sides, map(as_units, kept.rows[row["id"]]["units"]), strict=True)
-            pairs.append(BenchmarkPair(row["id"], *sides, row["phenomenon"], row["id"]))
+            cluster = row["group"] if kind == "word" else row["id"]  # a word has several non-words
+            pairs.append(BenchmarkPair(row["id"], *sides, row["phenomenon"], cluster))
         with tempfile.TemporaryDirectory() as folder:
             journal = Journal(Path(folder) / "pairs.jsonl", {"kind": kind})
             scores = score_pairs(pairs, units, lambda: slm, journal)

@@ -12,7 +12,7 @@ from orality.pretraining.stories.lexical import single_words, word_pairs
 from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pairs
 
 # Shares of the grammar's own sentences and of stories, per story sentence in training.
-_GRAMMAR_SHARE, _STORY_SHARE = 0.22, 1.5
+_GRAMMAR_SHARE, _STORY_SHARE = 0.76, 1.5
 _DEV_STORIES = 300
 # Beginnings tried in vain before a list of stories stays short.
 _TRIES = 20_000

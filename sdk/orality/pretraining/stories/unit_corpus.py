@@ -18,7 +18,7 @@ from orality.pretraining.unit_lm_data import Ids, UnitCorpus
 
 STORIES, SINGLES = 110_000, 60_000
 # Words in a carrier, grammatical sentences, and story sentences read alone.
-SHARES = (0.40, 0.45, 0.15)
+SHARES = (0.35, 0.60, 0.05)
 
 
 def story_corpus(
@@ -57,7 +57,7 @@ def story_corpus(
         units=units,
         stories=chosen,
         singles=_mix(draw, [words, grammatical, parts]),
-        story_share=0.35,
+        story_share=0.2,
     )
 
 
