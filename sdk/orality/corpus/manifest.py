@@ -111,9 +111,7 @@ def _read_manifest(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _utterance(
-    row: dict[str, Any], root: Path, language: str, splits: dict[str, str]
-) -> Utterance:
+def _utterance(row: dict[str, Any], root: Path, language: str, splits: dict[str, str]) -> Utterance:
     name = str(row["id"])
     try:
         words = tuple(Word(str(w), float(a), float(b)) for w, a, b in row.get("words") or ())

@@ -43,7 +43,7 @@ class UnitLMSettings:
     hidden_size: int = 256
     layers: int = 4
     context_length: int = 512
-    steps: int = 20_000
+    steps: int = 10_750
     batch_tokens: int = 2_000
     learning_rate: float = 2e-3
     warmup: int = 200

@@ -86,9 +86,7 @@ def write_unit_lm(module: Any, folder: Path, unit_spec: UnitSpec) -> None:
     tensors = {name: weight.detach().half() for name, weight in module.state_dict().items()}
     copy: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
     copy.load_state_dict(tensors)
-    copy.generation_config = GenerationConfig(
-        bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD
-    )
+    copy.generation_config = GenerationConfig(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
     copy.save_pretrained(partial)
     text = json.dumps(asdict(unit_spec), indent=2) + "\n"
     (partial / "units.json").write_text(text, encoding="utf-8")

@@ -176,9 +176,7 @@ def test_a_continuation_stops_where_the_context_is_full(small, caplog):
     assert len(sample.units) <= 4
     assert "context" in caplog.text
     with pytest.raises(EvaluationError, match="fills the context of 64"):
-        small.generate(
-            prompts((64,)), num_samples=1, max_new_units=1, sampling=sampling, seeds=[1]
-        )
+        small.generate(prompts((64,)), num_samples=1, max_new_units=1, sampling=sampling, seeds=[1])
     with pytest.raises(EvaluationError, match="the longest has 65"):
         small.log_likelihood(prompts((65,)))
 

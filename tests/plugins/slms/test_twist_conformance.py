@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from orality.testing import SLMTests
 from orality_slm_twist import TwistConfig
 from orality_slm_twist.folder import find_folder, read_folder
-
-from orality.testing import SLMTests
 
 
 class TestTwist(SLMTests):

@@ -125,9 +125,7 @@ class TwistLM:
             sampling=sampling, seeds=seeds,
         )  # fmt: skip
 
-    def log_likelihood(
-        self, batch: Sequence[Units], *, convention: str = "no_bos"
-    ) -> list[float]:
+    def log_likelihood(self, batch: Sequence[Units], *, convention: str = "no_bos") -> list[float]:
         """Sum of log-probabilities in nats, one per item, full-vocabulary softmax.
 
         `no_bos`: units 2..T given those before (a single unit scores 0). `bos_eos`: also the
@@ -156,9 +154,7 @@ class TwistLM:
 
 
 def _linear_layers(module: nn.Module) -> list[str]:
-    names = {
-        name.rsplit(".", 1)[-1] for name, part in module.named_modules() if _is_linear(part)
-    }
+    names = {name.rsplit(".", 1)[-1] for name, part in module.named_modules() if _is_linear(part)}
     for known in _LINEAR_LAYERS:
         if names.issuperset(known):
             return list(known)
