@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -99,6 +101,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         atomic_write(path, fail)
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_written_can_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o022)
+    try:
+        atomic_write(tmp_path / "file", lambda file: file.write(b"x"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_run_folder_belongs_to_one_recipe(tmp_path):
