@@ -12,7 +12,7 @@ import orality
 from orality import CheckpointError, CorpusError, Waveform
 from orality.pretraining.data import Utterance
 from orality.pretraining.encode import deduplicate, encode_frames, layer_of
-from orality.pretraining.encoder import small_config
+from orality.pretraining.encoder import layer_features, small_config
 from orality.pretraining.quantizer import save_encoder, write_codebook
 
 RATE = 16_000
@@ -24,7 +24,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, seed: int, layer: int = 1) -> Path:
-    """An encoder of random weights with random centroids: units that mean nothing."""
+    """An encoder of random weights with some of its frames as centroids: units without meaning."""
     from transformers import HubertModel
 
     torch.manual_seed(seed)
@@ -33,7 +33,8 @@ def make(folder: Path, seed: int, layer: int = 1) -> Path:
     torch.nn.init.normal_(model.encoder.layer_norm.weight, std=2.0)
     torch.nn.init.normal_(model.encoder.layer_norm.bias)
     save_encoder(model, folder)
-    write_codebook(folder, model, layer, torch.randn(6, 16), name="random-25hz")
+    frames = [layer_features(model, item.read(), [layer])[layer] for item in speech(3)]
+    write_codebook(folder, model, layer, torch.cat(frames)[::13][:6], name="random-25hz")
     return folder
 
 
