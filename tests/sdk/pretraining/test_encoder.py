@@ -62,13 +62,15 @@ def test_a_mask_hides_its_frames(model: FrameClassifier) -> None:
         assert not torch.allclose(model(wave, mask), model(wave))
 
 
-def test_layer_features_are_the_hidden_states(model: FrameClassifier) -> None:
+def test_layer_features_are_the_hidden_states_and_last_the_normed_output(
+    model: FrameClassifier,
+) -> None:
     wave = np.random.default_rng(0).standard_normal(8_000).astype(np.float32)
     found = layer_features(model.hubert, wave, [1, 2])
     with torch.inference_mode():
-        states = model.hubert(torch.from_numpy(wave)[None], output_hidden_states=True).hidden_states
-    assert torch.equal(found[1], states[1][0])
-    assert torch.equal(found[2], states[2][0])
+        output = model.hubert(torch.from_numpy(wave)[None], output_hidden_states=True)
+    assert torch.equal(found[1], output.hidden_states[1][0])
+    assert torch.equal(found[2], output.last_hidden_state[0])
     assert layer_features(model.hubert, wave[:700], [1])[1].shape == (0, 32)
 
 
