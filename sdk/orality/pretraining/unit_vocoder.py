@@ -1,8 +1,8 @@
 """Train a unit vocoder on one voice: speech and its units in, a CodeHiFiGAN folder out.
 
 Random segments teach the generator (spectral losses, and discriminators if asked), whole
-sentences teach the duration predictor. On one CPU core a small generator without discriminators
-becomes intelligible within the hour; discriminators are for GPUs.
+sentences teach the duration predictor, beside it and for a while alone. On one CPU core a small
+generator without discriminators becomes intelligible within the hour; discriminators are for GPUs.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from orality.pretraining.loop import (
     warmup_then_linear,
 )
 from orality.pretraining.spectral import SpectralLoss
+from orality.pretraining.unit_durations import duration_loss, train_durations
 from orality.progress import Progress, silent
 from orality.types import UnitSpec
 
@@ -50,6 +51,7 @@ def train_vocoder(
     unit_spec: UnitSpec,
     shape: VocoderShape | None = None,
     steps: int = 15_000,
+    duration_steps: int = 6000,
     batch: int = 8,
     segment: int = 32,
     learning_rate: float = 1e-3,
@@ -62,9 +64,9 @@ def train_vocoder(
     """Train on (frame units, waveform) and return the finished checkpoint's folder, `out/vocoder`.
 
     `frame_units`: utterance id -> unit of every frame, before de-duplication, shape (frames,).
-    `segment`: frames per training example. `init_from`: a vocoder folder of the same shape whose
-    body is taken over (not its unit embedding, not its durations: the units may mean other
-    things). A killed run continues when called again. Raises CorpusError when no utterance fits,
+    `segment`: frames per training example. `duration_steps`: see `train_durations`.
+    `init_from`: a vocoder folder of the same shape whose body is taken over (not its
+    unit embedding, not its durations: the units may mean other things). A killed run continues when called again. Raises CorpusError when no utterance fits,
     TrainingError when ids, rates or shapes do not.
     """
     shape = shape or VocoderShape(unit_spec.vocab_size)
@@ -90,7 +92,7 @@ def train_vocoder(
             guess = generator(units)
         guess = guess.float()
         distances = spectral(guess, truth)
-        durations = _duration_loss(generator, [frame_units[item.id] for item in chosen], where)
+        durations = duration_loss(generator, [frame_units[item.id] for item in chosen])
         loss = MEL_WEIGHT * distances.mel + distances.stft + durations
         losses = {"mel": distances.mel, "stft": distances.stft, "duration": durations}
         if adversary is not None:
@@ -121,6 +123,14 @@ def train_vocoder(
             "adversarial": adversarial,
             "init_from": str(init_from) if init_from else None,
         },
+        progress=progress,
+    )
+    train_durations(
+        generator,
+        [frame_units[item.id] for item in kept],
+        out / "durations",
+        steps=duration_steps,
+        seed=seed,
         progress=progress,
     )
     return write_vocoder(generator, shape, unit_spec, out / "vocoder")
@@ -160,12 +170,6 @@ def take_body(generator: Generator, folder: Path) -> None:
         )
 
 
-def run_lengths(frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Frame units to (units without repeats, frames each of them lasts)."""
-    starts = np.flatnonzero(np.concatenate([[True], frames[1:] != frames[:-1]]))
-    return frames[starts], np.diff(np.append(starts, len(frames)))
-
-
 def _segments(
     chosen: Sequence[Utterance],
     frame_units: FrameUnits,
@@ -181,29 +185,6 @@ def _segments(
         units[i] = frame_units[item.id][start : start + segment]
         samples[i] = item.read()[start * hop : (start + segment) * hop]
     return units, samples
-
-
-def _duration_loss(
-    generator: Generator, sentences: Sequence[NDArray[np.int64]], where: torch.device
-) -> torch.Tensor:
-    """Poisson deviance (up to a constant) of frames + 1 given exp(prediction).
-
-    Its minimum is the mean of frames + 1, so that lengths come out right on average; squared error
-    on the logarithm, the original's choice, aims at the geometric mean and speaks too fast.
-    """
-    runs = [run_lengths(frames) for frames in sentences]
-    width = max(len(ids) for ids, _ in runs)
-    units = torch.zeros(len(runs), width, dtype=torch.long)
-    frames = torch.zeros(len(runs), width)
-    for i, (ids, lengths) in enumerate(runs):
-        units[i, : len(ids)] = torch.from_numpy(ids)
-        frames[i, : len(ids)] = torch.from_numpy(lengths)
-    real = frames > 0
-    log, target = (
-        generator.log_durations(units.to(where))[real.to(where)],
-        frames[real].to(where) + 1,
-    )
-    return (torch.exp(log) - target * log + target * target.log() - target).mean()
 
 
 def _frames(item: Utterance, frame_units: FrameUnits, hop: int) -> int:

@@ -17,7 +17,8 @@ from orality.pretraining.adversary import Adversary
 from orality.pretraining.code_hifigan import Generator, VocoderShape, official_state, plain_state
 from orality.pretraining.data import Utterance
 from orality.pretraining.spectral import SpectralLoss, mel_filters
-from orality.pretraining.unit_vocoder import _duration_loss, run_lengths, take_body, train_vocoder
+from orality.pretraining.unit_durations import duration_loss, run_lengths, train_durations
+from orality.pretraining.unit_vocoder import take_body, train_vocoder
 
 SHAPE = VocoderShape(
     6, embedding_dim=8, channels=32, upsample_rates=(10, 8, 8), resblock_kernels=(3,),
@@ -45,7 +46,9 @@ def corpus(count: int = 6) -> tuple[list[Utterance], dict[str, np.ndarray[Any, A
 
 def fit(out: Path, steps: int, **options: Any) -> Path:
     speech, units = corpus()
-    settings: dict[str, Any] = {"shape": SHAPE, "batch": 2, "segment": 4, "device": "cpu"}
+    settings: dict[str, Any] = {
+        "shape": SHAPE, "batch": 2, "segment": 4, "duration_steps": 2, "device": "cpu",
+    }  # fmt: skip
     return train_vocoder(speech, units, out, unit_spec=SPEC, steps=steps, **settings | options)
 
 
@@ -208,13 +211,28 @@ def test_the_duration_loss_is_least_at_the_mean_length() -> None:
 
     def at(frames: float) -> float:
         predictor.proj.bias.data.fill_(np.log(frames + 1))
-        return float(_duration_loss(generator, sentences, torch.device("cpu")).detach())
+        return float(duration_loss(generator, sentences).detach())
 
     assert at(3) < min(at(2.8), at(3.2))
     assert generator.durations(torch.tensor([[2]])).tolist() == [[3]]
     exact = [np.full(3, 2)]
     predictor.proj.bias.data.fill_(np.log(4.0))
-    assert abs(float(_duration_loss(generator, exact, torch.device("cpu")).detach())) < 1e-5
+    assert abs(float(duration_loss(generator, exact).detach())) < 1e-5
+
+
+def test_durations_are_learned_alone_without_touching_the_voice(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    generator = Generator(SHAPE)
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    # unit n lasts n + 1 frames, whatever stands beside it
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(6) for _ in range(40)]
+    sentences = [np.concatenate([np.full(u + 1, u) for u in order]) for order in orders]
+    train_durations(generator, sentences, tmp_path, steps=400, learning_rate=1e-2)
+    found = generator.eval().durations(torch.tensor([[5, 0, 3, 1, 4, 2]]))
+    assert found.tolist() == [[6, 1, 4, 2, 5, 3]]
+    for name, value in generator.state_dict().items():
+        assert name.startswith("dur_predictor.") or torch.equal(value, before[name])
 
 
 def test_what_cannot_work_is_said_before_training(tmp_path: Path) -> None:
