@@ -172,6 +172,7 @@ def _train_vocoder(
             unit_spec=UnitSpec("phones", len(inventory), spec.frame_rate),
             shape=replace(shape, num_embeddings=len(inventory)),
             steps=options.warm_up_steps,
+            duration_steps=0,  # only the body is taken over
         )
     return train(
         frames,

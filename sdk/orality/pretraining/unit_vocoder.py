@@ -51,7 +51,7 @@ def train_vocoder(
     unit_spec: UnitSpec,
     shape: VocoderShape | None = None,
     steps: int = 15_000,
-    duration_steps: int = 6000,
+    duration_steps: int | None = None,
     batch: int = 8,
     segment: int = 32,
     learning_rate: float = 1e-3,
@@ -64,10 +64,11 @@ def train_vocoder(
     """Train on (frame units, waveform) and return the finished checkpoint's folder, `out/vocoder`.
 
     `frame_units`: utterance id -> unit of every frame, before de-duplication, shape (frames,).
-    `segment`: frames per training example. `duration_steps`: see `train_durations`.
-    `init_from`: a vocoder folder of the same shape whose body is taken over (not its
-    unit embedding, not its durations: the units may mean other things). A killed run continues when called again. Raises CorpusError when no utterance fits,
-    TrainingError when ids, rates or shapes do not.
+    `segment`: frames per training example. `duration_steps`: see `train_durations`; None is three
+    quarters of `steps`. `init_from`: a vocoder folder of the same shape whose body is taken over
+    (not its unit embedding, not its durations: the units may mean other things). A killed run
+    continues when called again. Raises CorpusError when no utterance fits, TrainingError when ids,
+    rates or shapes do not.
     """
     shape = shape or VocoderShape(unit_spec.vocab_size)
     _check(speech, frame_units, unit_spec, shape, segment)
@@ -129,7 +130,7 @@ def train_vocoder(
         generator,
         [frame_units[item.id] for item in kept],
         out / "durations",
-        steps=duration_steps,
+        steps=steps * 3 // 4 if duration_steps is None else duration_steps,
         seed=seed,
         progress=progress,
     )
