@@ -195,8 +195,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     tokenizer = orality.build("tokenizer", "hubert", checkpoint=given.tokenizer)
-    found: Figures = json.loads(given.out.read_text()) if given.out.is_file() else {}
-    found["codebook"] = tokenizer.unit_spec.codebook
+    found: Figures = {}
     for part in given.parts:
         if part == "tokenizer":
             figures = measure_tokenizer(tokenizer, given.speech, given.limit)
@@ -208,7 +207,9 @@ def main() -> None:
             vocoder = orality.build("vocoder", "hifigan", checkpoint=given.vocoder)
             sentences = min(given.limit, given.sentences)
             figures = measure_vocoder(vocoder, tokenizer, given.speech, sentences)
-        found[part] = figures
+        # read anew: another part may be measured at the same time
+        found = json.loads(given.out.read_text()) if given.out.is_file() else {}
+        found |= {"codebook": tokenizer.unit_spec.codebook, part: figures}
         given.out.write_text(json.dumps(found, indent=2) + "\n")
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 

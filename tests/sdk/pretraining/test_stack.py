@@ -194,7 +194,7 @@ def test_a_killed_run_continues_to_the_same_stack(
         recipe, out, corpus=recordings, device="cpu",
         progress=lambda stage, done, total, note="": trail.append((stage, done, total)),
     )  # fmt: skip
-    assert {stage for stage, _, _ in trail} == {"encode", "vocoder"}
+    assert {stage for stage, _, _ in trail} == {"encode", "vocoder", "durations"}
     for file in ("slm/model", "vocoder/generator"):
         name = f"{file}.safetensors"
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
