@@ -14,7 +14,7 @@ from orality.errors import CorpusError
 from orality.types import Word
 
 AUDIO_SUFFIXES = frozenset(
-    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".wav"}
+    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
 )
 SHIPPED = {"stories": "data/prompts", "toy": "data/toy"}
 SPLITS = ("train", "dev", "test")

@@ -19,13 +19,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from orality.audio import read_audio
+from orality.corpus.manifest import AUDIO_SUFFIXES
 from orality.errors import AudioError, CorpusError
 from orality.pretraining.loop import rng_of
 
 logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
-SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 Samples = NDArray[np.float32]
 Span = tuple[str, float, float]  # (name, start, end) in seconds
 ItemT = TypeVar("ItemT")
@@ -158,7 +158,7 @@ def _files(path: Path) -> Iterator[Utterance]:
     if manifest.is_file():
         rows: Iterable[dict[str, Any]] = _rows(manifest)
     else:
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
         rows = ({"audio": str(p.relative_to(path)), "voice": p.parent.name} for p in files)
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("audio"), str):
