@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +39,20 @@ def test_the_guide_shows_the_example_that_is_there():
     for line in re.findall(r"class WordCount.*?\n\n", GUIDE, re.S)[0].splitlines():
         if "return" in line or "lengths" in line:
             assert line.strip() in source
+
+
+def test_the_guide_s_description_of_a_checkpoint_works(tmp_path):
+    (source,) = re.findall(r"```python\n([^`]*def describe.*?)```", GUIDE, re.S)
+    plugin = {"__file__": str(tmp_path / "plugin" / "__init__.py")}
+    exec(source, plugin)
+    shipped = tmp_path / "plugin" / "tiny"
+    shipped.mkdir(parents=True)
+    (shipped / "config.json").write_text("{}")
+    (shipped / "units.json").write_text(
+        json.dumps({"codebook": "acme/km50", "vocab_size": 50, "frame_rate": 25.0})
+    )
+    assert plugin["describe"](SimpleNamespace(checkpoint="tiny")).codebook == "acme/km50"
+    assert plugin["describe"](SimpleNamespace(checkpoint="acme/large")) is None
 
 
 def test_the_readme_names_every_command():

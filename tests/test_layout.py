@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PUBLIC_MODULES = {"orality", "orality.weights", "orality.pretraining.stories"}
+PUBLIC_MODULES = {
+    "orality", "orality.checkpoints", "orality.weights", "orality.pretraining.stories",
+}  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 
 

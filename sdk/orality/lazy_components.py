@@ -1,30 +1,44 @@
 """The components of a recipe, each built when first asked for: a resumed run builds only those that
-still have work."""
+still have work. What each was built from is told to whoever keeps the run's manifest."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 from orality.plugins import Registry
 from orality.recipe import ComponentChoice, Recipe
+from orality.resolved import noted_checkpoints
+from orality.weights import WeightFile, weight_files
 
 logger = logging.getLogger(__name__)
 
 
 class LazyComponents:
-    """Attributes are the built components, or None where the recipe names none."""
+    """Attributes are the built components, or None where the recipe names none.
 
-    def __init__(self, recipe: Recipe, registry: Registry) -> None:
-        self._recipe, self._registry = recipe, registry
+    `on_built` gets a component's place in the recipe (`slm`, `evaluation.judge`) and its weights.
+    """
 
-    def _build(self, kind: str, choice: ComponentChoice | None) -> Any:
+    def __init__(
+        self,
+        recipe: Recipe,
+        registry: Registry,
+        on_built: Callable[[str, Sequence[WeightFile]], object] = lambda place, weights: None,
+    ) -> None:
+        self._recipe, self._registry, self._on_built = recipe, registry, on_built
+
+    def _build(self, place: str, choice: ComponentChoice | None) -> Any:
         if choice is None:
             return None
+        kind = place.removeprefix("evaluation.")
         started = time.monotonic()
-        built = self._registry.build(kind, choice.name, **choice.config)
+        with noted_checkpoints() as checkpoints:
+            built = self._registry.build(kind, choice.name, **choice.config)
+        self._on_built(place, weight_files(checkpoints))
         logger.info("%s %r is ready after %.1f s", kind, choice.name, time.monotonic() - started)
         return built
 
@@ -51,9 +65,11 @@ class LazyComponents:
     @cached_property
     def evaluation_transcriber(self) -> Any:
         choice = self._recipe.evaluation.transcriber
-        return self.transcriber if choice is None else self._build("transcriber", choice)
+        if choice is None:
+            return self.transcriber
+        return self._build("evaluation.transcriber", choice)
 
     @cached_property
     def evaluation_judge(self) -> Any:
         choice = self._recipe.evaluation.judge
-        return self.judge if choice is None else self._build("judge", choice)
+        return self.judge if choice is None else self._build("evaluation.judge", choice)

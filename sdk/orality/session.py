@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from orality.protocols import SpeechLM
 from orality.recipe import Recipe, Thresholds
 from orality.store import Run, read_json, read_records, write_json
 from orality.types import PreferencePair, Units
+from orality.weights import WeightFile
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -34,7 +36,8 @@ class Session:
         self.recipe, self.run, self.progress = Recipe.load(recipe), Run(out), progress
         self.registry = load()
         self.stack = self.recipe.check(self.registry)
-        self.components = LazyComponents(self.recipe, self.registry)
+        self.components = LazyComponents(self.recipe, self.registry, self._note_weights)
+        self._opened = False
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -49,7 +52,15 @@ class Session:
                     "components": self._described_components(),
                 },
             )
-            yield
+            self._opened = True
+            try:
+                yield
+            finally:
+                self._opened = False
+
+    def _note_weights(self, place: str, weights: Sequence[WeightFile]) -> None:
+        if self._opened:  # a training on given pairs has a folder, but no manifest
+            self.run.note_weights(place, [asdict(file) for file in weights])
 
     def _described_components(self) -> dict[str, Any]:
         described = {}

@@ -65,6 +65,12 @@ def test_a_run_leaves_everything_behind(finished_run):
     ]
 
 
+def test_the_manifest_tells_of_every_component_what_it_was_built_from(finished_run):
+    out, _ = finished_run
+    weights = json.loads((out / "manifest.json").read_text())["weights"]
+    assert weights == {kind: [] for kind in ("tokenizer", "slm", "vocoder", "transcriber", "judge")}
+
+
 def test_every_record_has_an_id_and_its_audio_exists(finished_run):
     out, _ = finished_run
     for stage in ("continuations", "speech", "transcripts", "verdicts"):

@@ -10,23 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from orality.checkpoints import read_unit_spec
 from orality.errors import CheckpointError, CorpusError
 from orality.pretraining.data import Utterance
 from orality.pretraining.encoder import layer_features, load_hubert
 from orality.pretraining.kmeans import nearest
 from orality.pretraining.loop import pick_device
 from orality.progress import Progress, silent
-from orality.store import atomic_write, read_json
-from orality.types import UnitSpec
+from orality.store import atomic_write
 
 Ids = NDArray[np.int64]
 
 CHUNK = 500  # utterances per file
-
-
-def read_unit_spec(folder: Path) -> UnitSpec:
-    """What the units of a tokenizer folder mean."""
-    return UnitSpec(**read_json(folder / "units.json"))
 
 
 def layer_of(folder: Path) -> int:

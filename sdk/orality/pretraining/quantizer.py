@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import HubertModel
 
+from orality.checkpoints import read_unit_spec
 from orality.errors import TrainingError
 from orality.pretraining.data import SAMPLE_RATE, Utterance, held_out
 from orality.pretraining.encoder import frames_of, layer_features, load_hubert, small_config
@@ -235,8 +236,7 @@ def _targets(
 
 def _own_layer(teacher: Path) -> int:
     """The layer that the teacher's own units are over; its last one where it has no units."""
-    path = teacher / "units.json"
-    stated = json.loads(path.read_text(encoding="utf-8"))["codebook"] if path.is_file() else ""
+    stated = read_unit_spec(teacher).codebook if (teacher / "units.json").is_file() else ""
     found = re.search(r"/l(\d+)/", stated)
     return int(found.group(1)) if found else -1
 

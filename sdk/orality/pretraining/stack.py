@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from orality.checkpoints import read_unit_spec
 from orality.errors import StoreError
 from orality.pretraining.code_hifigan import VocoderShape
 from orality.pretraining.corpora import Speech, recorded_speech, story_speech
 from orality.pretraining.data import Utterance
-from orality.pretraining.encode import Ids, deduplicate, encode_frames, layer_of, read_unit_spec
+from orality.pretraining.encode import Ids, deduplicate, encode_frames, layer_of
 from orality.pretraining.frame_training import EncoderSettings
 from orality.pretraining.phones import phone_inventory, phones_at
 from orality.pretraining.quantizer import train_quantizer
@@ -25,6 +26,7 @@ from orality.pretraining.unit_vocoder import train_vocoder
 from orality.progress import Progress, silent
 from orality.store import atomic_write
 from orality.store.files import explain_os_errors
+from orality.store.folders import whole_folder
 from orality.types import UnitSpec
 
 STORIES = "stories"
@@ -213,9 +215,6 @@ def _publish(folder: Path, make: Callable[[], Path]) -> Path:
     if folder.is_dir():
         return folder
     made = make()
-    partial_copy = folder.with_name(f".{folder.name}.partial")
-    with explain_os_errors(folder):
-        shutil.rmtree(partial_copy, ignore_errors=True)
-        shutil.copytree(made, partial_copy)
-        partial_copy.rename(folder)
+    with whole_folder(folder) as copy:
+        shutil.copytree(made, copy, dirs_exist_ok=True)
     return folder

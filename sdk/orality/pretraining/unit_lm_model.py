@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, OPT
 
 from orality.errors import CheckpointError
 from orality.pretraining.unit_lm_data import BOS, EOS, OFFSET, PAD
+from orality.store.folders import whole_folder
 from orality.types import UnitSpec
 
 
@@ -80,18 +79,15 @@ def warm_unit_lm(folder: Path, unit_spec: UnitSpec) -> Any:
 
 def write_unit_lm(module: Any, folder: Path, unit_spec: UnitSpec) -> None:
     """Write the model as a TWIST folder with units.json, weights in float16, at once."""
-    partial = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
     config = type(module.config).from_dict(module.config.to_dict())
     tensors = {name: weight.detach().half() for name, weight in module.state_dict().items()}
     copy: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
     copy.load_state_dict(tensors)
     copy.generation_config = GenerationConfig(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
-    copy.save_pretrained(partial)
     text = json.dumps(asdict(unit_spec), indent=2) + "\n"
-    (partial / "units.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with whole_folder(folder) as partial:
+        copy.save_pretrained(partial)
+        (partial / "units.json").write_text(text, encoding="utf-8")
 
 
 def _sinusoids(count: int, width: int) -> torch.Tensor:

@@ -23,12 +23,23 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """A file that a component was built from; an empty `file` where none is known."""
+
+    kind: str
+    file: str
+    megabytes: str
+    sha256: str
+    hashed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """The section's tables; `settings` is the recipe flattened, `recipe` its text."""
 
     facts: Sequence[tuple[str, str]]
     components: Sequence[Component]
-    weights: Sequence[tuple[str, str]]
+    weights: Sequence[Weights]
     distributions: Sequence[tuple[str, str]]
     settings: Sequence[tuple[str, str]]
     recipe: str
@@ -52,7 +63,11 @@ def provenance(run: RunData) -> Provenance:
             for kind, given in (manifest.get("components") or {}).items()
             if isinstance(given, Mapping)
         ],
-        weights=list(_flat(manifest.get("weights") or {})),
+        weights=[
+            row
+            for kind, files in (manifest.get("weights") or {}).items()
+            for row in _weights(kind, files)
+        ],
         distributions=list(_flat(manifest.get("distributions") or {})),
         settings=_settings(run.recipe),
         recipe=run.recipe_text,
@@ -73,6 +88,19 @@ def _component(kind: str, given: Mapping[str, Any]) -> Component:
             for pair in _flat(value, str(key))
         ],
     )
+
+
+def _weights(kind: str, files: Sequence[Mapping[str, Any]]) -> list[Weights]:
+    return [
+        Weights(
+            kind=kind,
+            file=str(given.get("file", "")),
+            megabytes=f"{given['bytes'] / 1e6:,.1f}" if "bytes" in given else "",
+            sha256=str(given.get("sha256", "")),
+            hashed=str(given.get("hashed", "")),
+        )
+        for given in files or [{}]
+    ]
 
 
 def _settings(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What was written when the run began."""
+        """What was written when the run began, and the weights of what was built since."""
         manifest: dict[str, Any] = read_json(self.path / "manifest.json")
         return manifest
 
@@ -75,6 +75,24 @@ class Run:
             },
         )
 
+    def note_weights(self, place: str, files: Sequence[Mapping[str, Any]]) -> None:
+        """Write into the manifest what a component was built from: rows with `file`, `sha256`, ...
+
+        StoreError when the run was begun with other weights in that place.
+        """
+        manifest = self.manifest
+        weights = manifest.setdefault("weights", {})
+        before = weights.get(place)
+        if before and _digests(before) != _digests(files):
+            raise StoreError(
+                f"{self.path} was begun with other weights of the {place}: then "
+                f"{_named(before)}, now {_named(files)}; nothing was mixed: bring those back, or "
+                "give another --out"
+            )
+        if not before and before != list(files):
+            weights[place] = list(files)
+            write_json(self.path / "manifest.json", manifest)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; a second one gets a StoreError at once."""
@@ -98,6 +116,14 @@ class Run:
         row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": name, **figures}
         with explain_os_errors(self.path), (self.path / "events.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def _digests(files: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted(row["sha256"] for row in files)
+
+
+def _named(files: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{row['file']} ({row['sha256'][:12]})" for row in files) or "none"
 
 
 def _versions() -> dict[str, str]:

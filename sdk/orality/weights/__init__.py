@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orality.weights.cache import cache_folder, file_sha256
+from orality.weights.digests import WeightFile, weight_files
 from orality.weights.resolve import fetch
 from orality.weights.sources import Checkpoint, Hub, Member, Source, Url, Wheel
 
@@ -12,8 +13,10 @@ __all__ = [
     "Member",
     "Source",
     "Url",
+    "WeightFile",
     "Wheel",
     "cache_folder",
     "fetch",
     "file_sha256",
+    "weight_files",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orality.errors import CheckpointError, DownloadError
 from orality.progress import Progress, silent
+from orality.resolved import note_checkpoint
 from orality.weights.archive import extract_members, unpack
 from orality.weights.cache import (
     cache_folder,
@@ -44,13 +45,13 @@ def fetch(
     if isinstance(checkpoint, str):
         path = Path(checkpoint).expanduser()
         if path.exists():
-            return path
+            return note_checkpoint(path)
         checkpoint = parse(checkpoint)
     offline = is_offline() if offline is None else offline
     if len(checkpoint.sources) == 1 and checkpoint.convert is None:
         only = checkpoint.sources[0]
         if isinstance(only, Hub):
-            return _snapshot(only, offline=offline)
+            return note_checkpoint(_snapshot(only, offline=offline))
     cache = cache_folder()
     folder = cache / "checkpoints" / checkpoint.key
     if not folder.is_dir():
@@ -58,7 +59,7 @@ def fetch(
             if not folder.is_dir():  # nobody else filled it while this process waited
                 logger.info("fetching %s into %s", checkpoint.name, folder)
                 _fill(checkpoint, folder, cache / "downloads", progress, offline)
-    return _result(checkpoint, folder)
+    return note_checkpoint(_result(checkpoint, folder))
 
 
 def parse(name: str) -> Checkpoint:

@@ -247,6 +247,13 @@ def test_units_json_of_another_kmeans_is_refused(tmp_path: Path) -> None:
         describe(str(folder))
 
 
+def test_an_index_that_names_no_files_is_refused(tmp_path: Path) -> None:
+    shutil.copy(GOLDEN / "hf" / "config.json", tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text('{"metadata": {}}')
+    with pytest.raises(CheckpointError, match=r"index.json has no weight_map"):
+        load_hubert_tokenizer(tmp_path, kmeans=GOLDEN / "km500.bin", layer=11, device="cpu")
+
+
 def test_a_name_nobody_knows_is_an_error() -> None:
     with pytest.raises(CheckpointError):
         load_hubert_tokenizer("./nowhere")

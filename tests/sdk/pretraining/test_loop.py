@@ -116,14 +116,38 @@ def test_more_steps_continue_the_same_training(tmp_path: Path) -> None:
     assert [step for step, _ in losses(tmp_path)] == [1, 2, 3, 4, 5]
 
 
-def test_the_newest_checkpoints_are_kept_and_halves_ignored(tmp_path: Path) -> None:
+def test_the_newest_checkpoints_are_kept_and_damaged_ones_passed_over(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         write_checkpoint(tmp_path, step, {"x": {"a": torch.ones(1)}}, keep=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000002", "step-000000003"]
-    (tmp_path / "step-000000009").mkdir()  # a kill before the marker
-    (tmp_path / ".partial-1").mkdir()
-    assert latest_checkpoint(tmp_path) == tmp_path / "step-000000003"
-    assert not (tmp_path / ".partial-1").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+    (tmp_path / "step-00000003" / "state.pt").write_bytes(b"no")
+    assert latest_checkpoint(tmp_path) == tmp_path / "step-00000002"
+
+
+def test_moments_and_settings_of_an_optimizer_come_back_bit_for_bit(tmp_path: Path) -> None:
+    weight = torch.nn.Parameter(torch.tensor([0.1, float("-0.0"), 1e-42, 3.0]))
+    optimizer = torch.optim.AdamW([weight], lr=0.3, betas=(0.8, 0.95), amsgrad=True)
+    for seed in range(3):
+        update((weight * torch.randn(4, generator=torch.manual_seed(seed))).sum(), optimizer)
+    saved = optimizer.state_dict()
+    step, values = read_checkpoint(write_checkpoint(tmp_path, 3, {"adamw": saved}))
+    read = values["adamw"]
+    assert (step, read["param_groups"]) == (3, saved["param_groups"])
+    assert isinstance(read["param_groups"][0]["betas"], tuple)
+    assert set(read["state"][0]) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+    for name, value in saved["state"][0].items():
+        assert torch.equal(value.view(torch.int32), read["state"][0][name].view(torch.int32)), name
+
+
+def test_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
+    class Canary:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (tmp_path.joinpath("ran").touch, ())
+
+    path = write_checkpoint(tmp_path, 1, {"x": Canary()})
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_checkpoint(path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

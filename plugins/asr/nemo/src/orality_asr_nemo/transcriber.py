@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orality import CheckpointError, PluginError, Transcript, Waveform, resample
+from orality.checkpoints import note_checkpoint
 
 if TYPE_CHECKING:
     from orality_asr_nemo import NemoConfig
@@ -29,6 +30,7 @@ def load_transcriber(config: NemoConfig) -> NemoTranscriber:
     location = None if config.device == "auto" else config.device
     try:
         if Path(config.checkpoint).is_file():
+            note_checkpoint(Path(config.checkpoint))
             model = asr.ASRModel.restore_from(config.checkpoint, map_location=location)
         else:
             model = asr.ASRModel.from_pretrained(config.checkpoint, map_location=location)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from orality import ComponentConfig, Transcriber, TranscriberSpec, hookimpl
+from orality import CheckpointError, ComponentConfig, Transcriber, TranscriberSpec, hookimpl
+from orality.checkpoints import read_json
 
 _ENGLISH_VOCABULARY = 51864  # the multilingual checkpoints have one token more, or two
 
@@ -39,8 +39,8 @@ def languages(config: WhisperConfig) -> frozenset[str] | None:
     if config.checkpoint == "tiny.en":
         return frozenset({"en"})
     try:
-        content = json.loads((Path(config.checkpoint).expanduser() / "config.json").read_text())
-    except (OSError, ValueError):
+        content = read_json(Path(config.checkpoint).expanduser() / "config.json")
+    except CheckpointError:
         return None
     return frozenset({"en"}) if content.get("vocab_size") == _ENGLISH_VOCABULARY else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from orality import CheckpointError, CompatibilityError, Transcript, Waveform, fetch, resample
+from orality.checkpoints import read_json
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.checkpoint import TINY_EN
 from orality_asr_whisper.decoding import Decoded, Rules, encode, greedy, silence, with_silence
@@ -142,7 +142,7 @@ def load(config: WhisperConfig) -> WhisperTranscriber:
 
 def _suppressed(folder: Path) -> dict[str, list[int]]:
     path = folder / "generation_config.json"
-    content = json.loads(path.read_text()) if path.exists() else {}
+    content = read_json(path) if path.exists() else {}
     names = ("suppress_tokens", "begin_suppress_tokens")
     return {name: [i for i in content.get(name) or [] if i >= 0] for name in names}
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from orality import ComponentConfig, SLMSpec, UnitSpec, hookimpl
-from orality_slm_twist.folder import find_folder, read_folder
-from orality_slm_twist.folder import published_units as _published_units
+from orality_slm_twist.folder import find_folder, named_units, read_folder
 
 if TYPE_CHECKING:
     from orality_slm_twist.slm import TwistLM
@@ -38,7 +37,7 @@ class TwistConfig(ComponentConfig):
 def _describe(config: TwistConfig) -> UnitSpec | None:
     path = find_folder(config.checkpoint)
     if path is None:
-        return _published_units(config.checkpoint, config.codebook)
+        return named_units(config.checkpoint, config.codebook)
     return read_folder(path, config.codebook).unit_spec
 
 

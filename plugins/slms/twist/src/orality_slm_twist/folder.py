@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orality import CheckpointError, UnitSpec
+from orality.checkpoints import (
+    TWIST_UNITS,
+    codebook_size,
+    find_checkpoint,
+    published_units,
+    read_json,
+    read_unit_spec,
+)
 
-TWIST_CODEBOOK = "mhubert-base-25hz/l11/km500"
 SLAMKIT = "speech_language_model"  # model_type of slamkit's UnitLM
 _SLAMKIT_OFFSET = 2  # 0 pads, 1 begins and ends
 
@@ -40,32 +45,21 @@ class Folder:
 
 def find_folder(checkpoint: str) -> Path | None:
     """The local folder of a checkpoint, or None when it would have to be fetched."""
-    shipped = Path(__file__).parent / checkpoint
-    if re.fullmatch(r"[\w-]+", checkpoint) and (shipped / "config.json").is_file():
-        return shipped
-    path = Path(checkpoint).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists() or len(path.parts) > 2 or path.is_absolute() or checkpoint.startswith("."):
-        raise CheckpointError(
-            f"{checkpoint} is no folder; `checkpoint` wants 'tiny', a folder with config.json, "
-            "or a name that orality.fetch knows"
-        )
-    return None
+    return find_checkpoint(
+        checkpoint, shipped=Path(__file__).parent, wants="'tiny', a folder with config.json"
+    )
 
 
-def published_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
+def named_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
     """The units of a model that is not at hand, where its name alone tells."""
     if codebook is None and not Path(checkpoint).name.lower().startswith("twist"):
         return None
-    name = codebook or TWIST_CODEBOOK
-    size = _stated_size(name)
-    return None if size is None else UnitSpec(codebook=name, vocab_size=size, frame_rate=25.0)
+    return published_units(codebook)
 
 
 def read_folder(path: Path, codebook: str | None = None) -> Folder:
     """Read config.json (and units.json); raises CheckpointError when they do not fit together."""
-    config = _json(path / "config.json")
+    config = read_json(path / "config.json")
     slamkit = config.get("model_type") == SLAMKIT
     base = config.get("base_config") or {} if slamkit else config
     if not slamkit and "offset" not in config:
@@ -82,9 +76,7 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
             f"{vocab_size} tokens"
         )
     states_units = (path / "units.json").is_file()
-    spec = _stated_spec(path) if states_units else _guessed_spec(room, codebook)
-    if states_units and codebook not in (None, spec.codebook):
-        raise CheckpointError(f"{path} is over {spec.codebook!r}, not {codebook!r} as configured")
+    spec = read_unit_spec(path, codebook) if states_units else _guessed_spec(room, codebook)
     if spec.vocab_size > room:
         raise CheckpointError(
             f"{path}: the codebook {spec.codebook!r} has {spec.vocab_size} units, but the "
@@ -108,21 +100,8 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
 
 def _guessed_spec(room: int, codebook: str | None) -> UnitSpec:
     """Units of a folder that does not state them: as configured, else TWIST's, else unnamed."""
-    name = codebook or (TWIST_CODEBOOK if room >= 500 else f"unnamed/km{room}")
-    return UnitSpec(codebook=name, vocab_size=_stated_size(name) or room, frame_rate=25.0)
-
-
-def _stated_size(codebook: str) -> int | None:
-    match = re.search(r"km(\d+)$", codebook)
-    return int(match.group(1)) if match else None
-
-
-def _stated_spec(path: Path) -> UnitSpec:
-    fields = _json(path / "units.json")
-    try:
-        return UnitSpec(**fields)
-    except TypeError as error:
-        raise CheckpointError(f"{path / 'units.json'} is no unit description: {error}") from error
+    name = codebook or (TWIST_UNITS.codebook if room >= 500 else f"unnamed/km{room}")
+    return UnitSpec(codebook=name, vocab_size=codebook_size(name) or room, frame_rate=25.0)
 
 
 def _special(value: Any, units: range, vocab_size: int) -> int | None:
@@ -139,15 +118,3 @@ def _integer(config: dict[str, Any], key: str, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise CheckpointError(f"{path / 'config.json'}: {key} is {value!r}, not an integer")
     return value
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
-    return content

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import orality.checkpoints
 from orality import CheckpointError, UnitSpec
+from orality.checkpoints import TWIST_UNITS, read_json, read_unit_spec
 from orality_tokenizer_hubert.centroids import Centroids, read_centroids
 
 SAMPLE_RATE = 16_000
 MHUBERT = "mhubert-base-25hz"
 MHUBERT_KMEANS = "mhubert-base-25hz-l11-km500"
-PUBLISHED = UnitSpec(codebook=f"{MHUBERT}/l11/km500", vocab_size=500, frame_rate=25.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,23 +29,12 @@ class Codebook:
 
 def find_checkpoint(checkpoint: str) -> Path | None:
     """The local folder or file of a checkpoint, or None when it would have to be fetched."""
-    shipped = Path(__file__).parent / checkpoint
-    if re.fullmatch(r"[\w-]+", checkpoint) and (shipped / "config.json").is_file():
-        return shipped
-    path = Path(checkpoint).expanduser()
-    if path.exists():
-        return path
-    if (
-        path.is_absolute()
-        or len(path.parts) > 2
-        or checkpoint.startswith(".")
-        or path.suffix == ".pt"
-    ):
-        raise CheckpointError(
-            f"{checkpoint} does not exist; `checkpoint` wants 'tiny', a transformers folder, "
-            "a fairseq .pt file, or a name that orality.fetch knows"
-        )
-    return None
+    return orality.checkpoints.find_checkpoint(
+        checkpoint,
+        shipped=Path(__file__).parent,
+        wants="'tiny', a transformers folder, a fairseq .pt file",
+        files=(".pt",),
+    )
 
 
 def describe(
@@ -62,14 +51,16 @@ def describe(
         published = Path(checkpoint).name == MHUBERT and kmeans in (None, MHUBERT_KMEANS)
         if not published or layer not in (None, 11):
             return None
-        return replace(PUBLISHED, codebook=codebook or PUBLISHED.codebook, deduplicated=deduplicate)
+        return replace(
+            TWIST_UNITS, codebook=codebook or TWIST_UNITS.codebook, deduplicated=deduplicate
+        )
     if kmeans is not None and not Path(kmeans).expanduser().exists():
         return None
     rate = None if path.is_file() else stated_frame_rate(path)
     if rate is None:
         if not _is_mhubert(path):
             return None
-        rate = PUBLISHED.frame_rate
+        rate = TWIST_UNITS.frame_rate
     spec = read_codebook(path, rate, kmeans=kmeans, layer=layer, codebook=codebook).unit_spec
     return replace(spec, deduplicated=deduplicate)
 
@@ -96,14 +87,12 @@ def read_codebook(
     if stated is None:
         raise CheckpointError("the k-means does not say which layer it is over; set `layer`")
     if kmeans is None and (path / "units.json").is_file() and stated == centroids.layer:
-        spec = _stated_units(path / "units.json")
+        spec = read_unit_spec(path, codebook)
         if spec.vocab_size != len(centroids.table) or spec.fingerprint not in (
             None,
             centroids.fingerprint,
         ):
             raise CheckpointError(f"{path / 'units.json'} does not belong to the k-means beside it")
-        if codebook not in (None, spec.codebook):
-            raise CheckpointError(f"{path} is over {spec.codebook!r}, not {codebook!r} as set")
         return Codebook(centroids, stated, spec)
     family = MHUBERT if _is_mhubert(path) else path.stem
     spec = UnitSpec(
@@ -117,7 +106,7 @@ def read_codebook(
 
 def read_config(path: Path) -> dict[str, Any]:
     """config.json of a transformers HuBERT folder."""
-    config = _json(path / "config.json")
+    config = read_json(path / "config.json")
     if config.get("model_type") != "hubert":
         raise CheckpointError(
             f"{path / 'config.json'} describes a {config.get('model_type')!r} model, not a HuBERT"
@@ -135,22 +124,3 @@ def stated_frame_rate(path: Path) -> float:
 
 def _is_mhubert(path: Path) -> bool:
     return re.search(r"mhubert[-_]base[-_]25hz", str(path).lower()) is not None
-
-
-def _stated_units(path: Path) -> UnitSpec:
-    try:
-        return UnitSpec(**_json(path))
-    except TypeError as error:
-        raise CheckpointError(f"{path} is no unit description: {error}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
-    return content

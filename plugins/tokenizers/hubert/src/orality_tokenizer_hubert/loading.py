@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from math import prod
@@ -17,6 +16,7 @@ from transformers import HubertConfig, HubertModel
 
 import orality
 from orality import CheckpointError
+from orality.checkpoints import read_json
 from orality_tokenizer_hubert.fairseq import read_fairseq
 from orality_tokenizer_hubert.folder import (
     MHUBERT,
@@ -123,8 +123,10 @@ def _folder_state(path: Path) -> dict[str, torch.Tensor]:
     index = path / "model.safetensors.index.json"
     names = ["model.safetensors", "pytorch_model.bin"]
     if index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        files = [path / Path(name).name for name in sorted(set(shards))]
+        shards = read_json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise CheckpointError(f"{index} has no weight_map: it names no file")
+        files = [path / Path(name).name for name in sorted(set(shards.values()))]
     else:
         files = [path / name for name in names if (path / name).is_file()][:1]
     if not files:
@@ -157,9 +159,7 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _kmeans_file(kmeans: str | Path) -> Path:
-    path = Path(kmeans).expanduser()
-    if not path.exists():
-        path = Path(orality.fetch(str(kmeans)))
+    path = Path(orality.fetch(str(kmeans)))
     if path.is_file():
         return path
     found = sorted(p for p in path.glob("*") if p.suffix in {".bin", ".npy", ".safetensors"})

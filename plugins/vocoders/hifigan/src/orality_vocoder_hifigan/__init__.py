@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from orality import ComponentConfig, UnitSpec, VocoderSpec, hookimpl
-from orality_vocoder_hifigan.folder import find_folder, published_units, read_folder
+from orality_vocoder_hifigan.folder import find_folder, named_units, read_folder
 
 if TYPE_CHECKING:
     from orality_vocoder_hifigan.vocoder import UnitHifiGan
@@ -42,7 +42,7 @@ class HifiGanConfig(ComponentConfig):
 def _describe(config: HifiGanConfig) -> UnitSpec | None:
     path = find_folder(config.checkpoint)
     if path is None:
-        return published_units(config.checkpoint, config.codebook)
+        return named_units(config.checkpoint, config.codebook)
     return read_folder(path, config.codebook).unit_spec
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orality import CheckpointError, UnitSpec
+from orality.checkpoints import (
+    TWIST_UNITS,
+    find_checkpoint,
+    published_units,
+    read_json,
+    read_unit_spec,
+)
 
-TWIST_CODEBOOK = "mhubert-base-25hz/l11/km500"
 DEFAULT_SPEAKERS = 200  # what the original code assumes where the config is silent
 DEFAULT_STYLES = 100
 
@@ -37,34 +41,25 @@ class Folder:
 
 def find_folder(checkpoint: str) -> Path | None:
     """The local folder of a checkpoint, or None when it would have to be fetched."""
-    shipped = Path(__file__).parent / checkpoint
-    if re.fullmatch(r"[\w-]+", checkpoint) and (shipped / "config.json").is_file():
-        return shipped
-    path = Path(checkpoint).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists() or len(path.parts) > 2 or path.is_absolute() or checkpoint.startswith("."):
-        raise CheckpointError(
-            f"{checkpoint} is no folder; `checkpoint` wants 'tiny', a folder with config.json and "
-            "generator.pt or generator.safetensors, or a name that orality.fetch knows"
-        )
-    return None
+    return find_checkpoint(
+        checkpoint,
+        shipped=Path(__file__).parent,
+        wants="'tiny', a folder with config.json and generator.pt or generator.safetensors",
+    )
 
 
-def published_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
+def named_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
     """The units of a vocoder that is not at hand, where its name alone tells."""
     if codebook is None and "mhubert-base-25hz" not in checkpoint.lower():
         return None
-    name = codebook or TWIST_CODEBOOK
-    match = re.search(r"km(\d+)$", name)
-    return UnitSpec(codebook=name, vocab_size=int(match[1]), frame_rate=25.0) if match else None
+    return published_units(codebook)
 
 
 def read_folder(path: Path, codebook: str | None = None) -> Folder:
     """Read config.json (and units.json); raises CheckpointError when something essential is
     missing, contradictory, or beyond this reader (pitch codes, projected speaker embeddings)."""
     source = path / "config.json"
-    config = _json(source)
+    config = read_json(source)
     if config.get("f0"):
         raise CheckpointError(
             f"{source}: this vocoder wants pitch codes beside the units (f0), which units do not "
@@ -106,19 +101,10 @@ def _unit_spec(
     path: Path, codebook: str | None, size: int, frame_rate: float, deduplicated: bool
 ) -> UnitSpec:
     """As units.json states; else as configured, TWIST's where the numbers fit, or unnamed."""
-    stated = path / "units.json"
-    if stated.is_file():
-        try:
-            spec = UnitSpec(**_json(stated))
-        except TypeError as error:
-            raise CheckpointError(f"{stated} is no unit description: {error}") from error
-        if codebook not in (None, spec.codebook):
-            raise CheckpointError(
-                f"{path} is over {spec.codebook!r}, not {codebook!r} as configured"
-            )
-        return spec
-    like_twist = size == 500 and frame_rate == 25.0
-    name = codebook or (TWIST_CODEBOOK if like_twist else f"unnamed/km{size}")
+    if (path / "units.json").is_file():
+        return read_unit_spec(path, codebook)
+    like_twist = (size, frame_rate) == (TWIST_UNITS.vocab_size, TWIST_UNITS.frame_rate)
+    name = codebook or (TWIST_UNITS.codebook if like_twist else f"unnamed/km{size}")
     return UnitSpec(name, size, frame_rate, deduplicated=deduplicated)
 
 
@@ -138,15 +124,3 @@ def _integers(config: dict[str, Any], key: str, source: Path) -> list[int]:
     if not isinstance(values, list) or not values or not all(type(v) is int for v in values):
         raise CheckpointError(f"{source}: {key} is {values!r}, wanted a list of integers")
     return values
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
-    return content

@@ -1,0 +1,103 @@
+"""What is known of a checkpoint before its weights are read: where it lies, what its units are.
+
+For plugins: nothing here imports torch or fetches anything, so `describe` may call all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orality.errors import CheckpointError
+from orality.resolved import note_checkpoint
+from orality.types import UnitSpec
+
+__all__ = [
+    "TWIST_UNITS",
+    "codebook_size",
+    "find_checkpoint",
+    "note_checkpoint",
+    "published_units",
+    "read_json",
+    "read_unit_spec",
+]
+
+TWIST_UNITS = UnitSpec(codebook="mhubert-base-25hz/l11/km500", vocab_size=500, frame_rate=25.0)
+"""The published 25 Hz units of TWIST, which Align-SLM and most open models since speak."""
+
+
+def find_checkpoint(
+    checkpoint: str, *, shipped: Path, wants: str, files: tuple[str, ...] = ()
+) -> Path | None:
+    """Where a checkpoint lies on this machine, or None for a name that `orality.fetch` is to know.
+
+    A bare name is looked for in `shipped` first, the folder of the plugin's own checkpoints; all
+    else is a path. `files`: suffixes of the single files that are checkpoints too (`.pt`), if any.
+    Raises CheckpointError, which lists what the plugin `wants`, for a path that leads nowhere.
+    """
+    own = shipped / checkpoint
+    if re.fullmatch(r"[\w-]+", checkpoint) and (own / "config.json").is_file():
+        return note_checkpoint(own)
+    path = Path(checkpoint).expanduser()
+    if path.is_dir() or (files and path.exists()):
+        return note_checkpoint(path)
+    # What fetch knows are bare names and OWNER/NAME.
+    looks_like_a_path = (
+        path.is_absolute()
+        or len(path.parts) > 2
+        or checkpoint.startswith(".")
+        or path.suffix in files
+    )
+    if path.exists() or looks_like_a_path:
+        raise CheckpointError(
+            f"{checkpoint} {'does not exist' if files else 'is no folder'}; `checkpoint` wants "
+            f"{wants}, or a name that orality.fetch knows"
+        )
+    return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; CheckpointError when it is missing or anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
+    return content
+
+
+def read_unit_spec(folder: Path, codebook: str | None = None) -> UnitSpec:
+    """The units that `folder/units.json` states, under the names of UnitSpec's fields.
+
+    Raises CheckpointError when it does not state them, or another codebook than the configured one.
+    """
+    path = folder / "units.json"
+    try:
+        spec = UnitSpec(**read_json(path))
+    except TypeError as error:
+        raise CheckpointError(f"{path} is no unit description: {error}") from error
+    if codebook not in (None, spec.codebook):
+        raise CheckpointError(f"{folder} is over {spec.codebook!r}, not {codebook!r} as configured")
+    return spec
+
+
+def codebook_size(codebook: str) -> int | None:
+    """How many units a codebook has by its name (`.../km500`), or None when that does not tell."""
+    stated = re.search(r"km(\d+)$", codebook)
+    return int(stated[1]) if stated else None
+
+
+def published_units(codebook: str | None = None) -> UnitSpec | None:
+    """The units of a checkpoint that is not at hand, at 25 Hz; None when `codebook` has no size.
+
+    `codebook`: as configured; without one, the published units of TWIST.
+    """
+    name = codebook or TWIST_UNITS.codebook
+    size = codebook_size(name)
+    return None if size is None else replace(TWIST_UNITS, codebook=name, vocab_size=size)
