@@ -173,16 +173,22 @@ class Session:
         adapters: Sequence[Path],
     ) -> Path:
         """DPO with a fresh adapter on the given policy."""
-        from orality.training import train_dpo
+        from orality.training import PreferenceLoss, train_dpo
 
+        options = self.recipe.training
         result = train_dpo(
             self.policy(adapters),
             pairs,
             dev_pairs,
             out=out,
-            seed=self.recipe.seed,
-            progress=self.progress,
-            **self.recipe.training.model_dump(),
+            loss=PreferenceLoss(
+                name=options.loss,
+                beta=options.beta,
+                label_smoothing=options.label_smoothing,
+                margin=options.margin,
+                sft_weight=options.sft_weight,
+            ),
+            **self._optimization(),
         )
         return Path(result.adapter)
 
@@ -219,18 +225,35 @@ class Session:
                 if record["split"] == split
             ]
 
-        options = self.recipe.training.model_dump(exclude={"beta", "sft_weight"})
         train_sft(
-            self.policy([]),
-            sequences("train"),
-            sequences("dev"),
-            out=out,
-            sequences_per_step=options.pop("pairs_per_step"),
-            seed=self.recipe.seed,
-            progress=self.progress,
-            **options,
+            self.policy([]), sequences("train"), sequences("dev"), out=out, **self._optimization()
         )
         self.run.event("trained", where=out.parent.name)
+
+    def _optimization(self) -> dict[str, Any]:
+        """What every training of the recipe has in common."""
+        from orality.training import Lora, Settings
+
+        options = self.recipe.training
+        return {
+            "settings": Settings(
+                learning_rate=options.learning_rate,
+                warmup_steps=options.warmup_steps,
+                steps=options.steps,
+                epochs=options.epochs,
+                items_per_step=options.pairs_per_step,
+                max_tokens=options.max_tokens,
+                precision=options.precision,
+                max_grad_norm=options.max_grad_norm,
+                evaluate_every=options.evaluate_every,
+                activation_checkpointing=options.activation_checkpointing,
+                compile=options.compile,
+                seed=self.recipe.seed,
+            ),
+            "lora": Lora(r=options.lora_r, alpha=options.lora_alpha, dropout=options.lora_dropout),
+            "attention": options.attention,
+            "progress": self.progress,
+        }
 
     def combine(self, adapters: Sequence[Path]) -> Path:
         """The rounds' adapters as one, in `adapter`: what a user of the result loads with PEFT."""
