@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,9 @@ from orality.training.method import Method
 from orality.training.preferences import PreferenceItem, preference_items
 from orality.training.reference import with_references
 from orality.types import PreferencePair
+
+_SIDES = ("reward_chosen", "reward_rejected")
+_COLUMNS = ("loss", *_SIDES, "chosen_nats", "kl", "longer", "repeats")
 
 
 def train_dpo(
@@ -110,14 +114,15 @@ def dpo_method(loss: PreferenceLoss) -> Method[PreferenceItem]:
             "reward_chosen": reward.chosen,
             "reward_rejected": reward.rejected,
             "chosen_nats": next_unit_loss(policy.chosen, units.chosen).detach(),
-            "kl": ((before.chosen - policy.chosen) + (before.rejected - policy.rejected)).detach()
-            / 2,
-            "longer": (units.chosen - units.rejected).to(sums),
+            # Of samples from the reference: log-ratios estimate KL(reference || policy).
+            "kl": (torch.stack(before) - torch.stack(policy)).mean(0).detach(),
+            "longer": units.margin,
+            "repeats": torch.cat([item.repeats for item in items]),
         }
 
     return Method(
         name="dpo",
-        columns=("loss", "reward_chosen", "reward_rejected", "chosen_nats", "kl", "longer"),
+        columns=_COLUMNS,
         losses=losses,
         figures=_figures,
         quality=lambda dev: (dev["reward_accuracy"], dev["reward_margin"]),
@@ -125,5 +130,10 @@ def dpo_method(loss: PreferenceLoss) -> Method[PreferenceItem]:
 
 
 def _figures(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """Means over pairs: `kl` in nats a continuation, `longer` in units and `repeats` in auto-BLEU
+    (chosen less rejected; where no pair says how much it repeats, it is left out)."""
     means = {name: float(column.double().mean()) for name, column in columns.items()}
-    return means | reward_figures(columns["reward_chosen"], columns["reward_rejected"])
+    means["repeats"] = float(columns["repeats"].nanmean())
+    if math.isnan(means["repeats"]):
+        del means["repeats"]
+    return means | reward_figures(*(columns[side] for side in _SIDES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,13 +21,15 @@ class PreferenceItem:
 
     `sides`: int64 (pairs, 2), the chosen and the rejected continuation of each pair, as indices
     into the group's. `references`: float64 (pairs, 2), their sums in nats under the reference; nan
-    until they are known.
+    until they are known. `repeats`: float64 (pairs,), by how much the chosen side's auto-BLEU is
+    above the rejected one's; nan where the pairs do not say.
     """
 
     ids: tuple[str, ...]
     group: Group
     sides: Tensor
     references: Tensor
+    repeats: Tensor
 
 
 def preference_items(slm: SpeechLM, pairs: Sequence[PreferencePair]) -> list[PreferenceItem]:
@@ -54,4 +57,10 @@ def _item(slm: SpeechLM, pairs: Sequence[PreferencePair]) -> PreferenceItem:
         group=preference_group(slm, pairs[0].prompt, continuations),
         sides=torch.tensor(sides),
         references=torch.full((len(pairs), 2), torch.nan, dtype=torch.float64),
+        repeats=torch.tensor([_repeats(pair) for pair in pairs], dtype=torch.float64),
     )
+
+
+def _repeats(pair: PreferencePair) -> float:
+    chosen, rejected = (pair.metadata.get(f"{s}_auto_bleu") for s in ("chosen", "rejected"))
+    return math.nan if chosen is None or rejected is None else float(chosen) - float(rejected)

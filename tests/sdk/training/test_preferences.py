@@ -105,3 +105,14 @@ def test_recomputed_activations_give_the_same_training(all_pairs, tmp_path):
         train_dpo(random_slm(), all_pairs, out=out, **options)
         found.append([line["loss"] for line in read_metrics(out / "metrics.jsonl")])
     assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_metrics_say_how_long_and_repetitive_the_chosen_side_is(slm, all_pairs, tmp_path):
+    """Chosen 5 and 6 units against rejected 4 and 5, in all combinations: 1 unit more on average.
+    Auto-BLEU is known of one pair only: 0.25 - 0.5."""
+    known = {"chosen_auto_bleu": 0.25, "rejected_auto_bleu": 0.5}
+    pairs = [replace(all_pairs[0], metadata=known), *all_pairs[1:]]
+    train_dpo(slm, pairs, out=tmp_path, **SHORT)
+    first = read_metrics(tmp_path / "metrics.jsonl")[0]
+    assert (first["longer"], first["repeats"]) == (1.0, -0.25)
+    assert first["kl"] == pytest.approx(0, abs=1e-5)

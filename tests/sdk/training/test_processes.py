@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TRAINING = '''
+TRAINING = """
 import sys
 from pathlib import Path
 
@@ -36,7 +36,7 @@ train_dpo(
         evaluate_every=3,
     ),
 )
-'''
+"""
 
 
 def curve(out: Path, processes: int) -> list[dict[str, float]]:
