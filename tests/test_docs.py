@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
@@ -17,6 +18,7 @@ from orality.testing import JudgeTests
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+TRAINING = (ROOT / "docs" / "training.md").read_text()
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "docs" / "examples" / "word_count_judge"
 
@@ -53,6 +55,25 @@ def test_the_guide_s_description_of_a_checkpoint_works(tmp_path):
     )
     assert plugin["describe"](SimpleNamespace(checkpoint="tiny")).codebook == "acme/km50"
     assert plugin["describe"](SimpleNamespace(checkpoint="acme/large")) is None
+
+
+def test_the_training_guide_s_example_trains(tmp_path, monkeypatch, capsys):
+    (source,) = re.findall(r"```python\n(.*?)```", TRAINING, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(source, {})
+    assert capsys.readouterr().out.endswith(" 1.0\n")
+    assert (tmp_path / "runs" / "dpo" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_training_guide_names_every_loss_backend_and_setting():
+    from orality.training import Settings
+    from orality.training.losses import LossName
+
+    for name in (*get_args(LossName), "eager", "sdpa", "xformers", "flex"):
+        assert f"| `{name}` |" in TRAINING
+    for name in ("max_tokens", "items_per_step", "activation_checkpointing"):
+        assert name in Settings.__dataclass_fields__
+        assert f"`{name}`" in TRAINING
 
 
 def test_the_readme_names_every_command():

@@ -84,26 +84,37 @@ class SelectionOptions(_Section):
 class TrainingOptions(_Section):
     """DPO with a LoRA adapter; the defaults are the paper's."""
 
+    loss: Literal["sigmoid", "ipo", "hinge", "robust", "simpo"] = "sigmoid"
     beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    margin: float = 0.0
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of an added next-unit loss on the chosen continuation."""
     learning_rate: float = Field(1e-6, gt=0)
     warmup_steps: int = Field(500, ge=0)
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)
     pairs_per_step: int = Field(512, ge=1)
-    micro_batch: int = Field(8, ge=1)
+    max_tokens: int = Field(4096, ge=1)
+    """Tokens that go through the model at a time; lower it when memory runs out."""
     lora_r: int = Field(32, ge=1)
     lora_alpha: int = Field(8, ge=1)
     lora_dropout: float = Field(0.0, ge=0, lt=1)
-    sft_weight: float = Field(0.0, ge=0)
-    """Weight of an added next-unit loss on the chosen continuation."""
     max_grad_norm: float = Field(1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     evaluate_every: int = Field(50, ge=1)
+    activation_checkpointing: bool = False
+    compile: bool = False
+    attention: str = "auto"
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _fits_together(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
+        if self.label_smoothing and self.loss not in {"sigmoid", "robust"}:
+            raise ValueError("label_smoothing is for the losses sigmoid and robust")
+        if self.margin and self.loss != "simpo":
+            raise ValueError("margin is for the loss simpo")
         return self
 
 

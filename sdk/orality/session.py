@@ -185,16 +185,12 @@ class Session:
     ) -> Path:
         """DPO with a fresh adapter on the given policy."""
         from orality.training import train_dpo
+        from orality.training.options import loss_of, optimization_of
 
         result = train_dpo(
-            self.policy(adapters),
-            pairs,
-            dev_pairs,
-            out=out,
-            seed=self.recipe.seed,
-            progress=self.progress,
-            **self.recipe.training.model_dump(),
-        )
+            self.policy(adapters), pairs, dev_pairs, out=out, loss=loss_of(self.recipe),
+            progress=self.progress, **optimization_of(self.recipe),
+        )  # fmt: skip
         return Path(result.adapter)
 
     def train_baselines(self, prompts: Sequence[Record]) -> None:
@@ -222,6 +218,7 @@ class Session:
 
     def _fine_tune(self, prompts: Sequence[Record], out: Path) -> None:
         from orality.training import train_sft
+        from orality.training.options import optimization_of
 
         def sequences(split: str) -> list[tuple[str, Units]]:
             return [
@@ -230,17 +227,10 @@ class Session:
                 if record["split"] == split
             ]
 
-        options = self.recipe.training.model_dump(exclude={"beta", "sft_weight"})
         train_sft(
-            self.policy([]),
-            sequences("train"),
-            sequences("dev"),
-            out=out,
-            sequences_per_step=options.pop("pairs_per_step"),
-            seed=self.recipe.seed,
-            progress=self.progress,
-            **options,
-        )
+            self.policy([]), sequences("train"), sequences("dev"), out=out, progress=self.progress,
+            **optimization_of(self.recipe),
+        )  # fmt: skip
         self.run.event("trained", where=out.parent.name)
 
     def combine(self, adapters: Sequence[Path]) -> Path:

@@ -187,6 +187,8 @@ def select_pairs(
                 "rejected_units": rejected["units"],
                 "chosen_score": pair[0].score,
                 "rejected_score": pair[1].score,
+                "chosen_auto_bleu": pair[0].auto_bleu,
+                "rejected_auto_bleu": pair[1].auto_bleu,
                 "reference": options.reference,
                 "reference_chosen": chosen["log_prob"],
                 "reference_rejected": rejected["log_prob"],
@@ -225,5 +227,8 @@ def to_pair(row: Record) -> PreferencePair:
         reference=row["reference"],
         reference_chosen=row["reference_chosen"],
         reference_rejected=row["reference_rejected"],
-        metadata={"chosen_id": row["chosen_id"], "rejected_id": row["rejected_id"]},
+        metadata={
+            name: row[name]
+            for name in ("chosen_id", "rejected_id", "chosen_auto_bleu", "rejected_auto_bleu")
+        },
     )

@@ -75,6 +75,8 @@ PAIRS = pa.schema(
         ("rejected_units", _UNITS),
         ("chosen_score", pa.float64()),
         ("rejected_score", pa.float64()),
+        ("chosen_auto_bleu", pa.float64()),
+        ("rejected_auto_bleu", pa.float64()),
         ("reference", pa.string()),  # fingerprint of the policy that drew both
         ("reference_chosen", pa.float64()),  # nats
         ("reference_rejected", pa.float64()),

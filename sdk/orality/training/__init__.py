@@ -14,31 +14,32 @@ from orality.training.adapter import (
     remove_adapter,
     save_adapter,
 )
-from orality.training.attention import choose_attention, offer_attention
+from orality.training.attention import offer_attention, packed_attention
 from orality.training.combine import combine_adapters
 from orality.training.dpo import train_dpo
 from orality.training.fingerprint import policy_fingerprint
-from orality.training.fit import TrainResult
+from orality.training.fit import Lora, TrainResult
 from orality.training.loop import Settings, train
-from orality.training.losses import dpo_loss, next_unit_loss
+from orality.training.losses import PreferenceLoss, preference_loss
 from orality.training.method import Method
 from orality.training.metrics import read_metrics
 from orality.training.sft import train_sft
 
 __all__ = [
+    "Lora",
     "Method",
+    "PreferenceLoss",
     "Settings",
     "TrainResult",
     "adapted",
     "add_adapter",
-    "choose_attention",
     "combine_adapters",
-    "dpo_loss",
     "load_adapter",
     "load_policy",
-    "next_unit_loss",
     "offer_attention",
+    "packed_attention",
     "policy_fingerprint",
+    "preference_loss",
     "read_metrics",
     "remove_adapter",
     "save_adapter",

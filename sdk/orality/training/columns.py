@@ -1,63 +1,67 @@
-"""Per-item figures over many items, in micro-batches and over all processes, without gradients."""
+"""Figures for everything that items hold, over rows and processes, without gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from itertools import accumulate
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from orality.progress import Progress, silent
 from orality.training.devices import autocast
-from orality.training.log_probs import micro_batches
-
-ItemT = TypeVar("ItemT")
+from orality.training.log_probs import Score
+from orality.training.method import ItemT
+from orality.training.packing import fill_rows
+from orality.training.schedule import shares
 
 
 @torch.no_grad()
 def compute_columns(
     accelerator: Any,
-    module: nn.Module,
+    score: Score,
     items: Sequence[ItemT],
-    compute: Callable[[nn.Module, Sequence[ItemT], torch.device], Mapping[str, Tensor]],
+    compute: Callable[[Sequence[ItemT], Tensor], Mapping[str, Tensor]],
     *,
     columns: Sequence[str],
-    length: Callable[[ItemT], int],
-    micro_batch: int,
+    max_tokens: int,
     precision: str,
     stage: str = "",
     progress: Progress = silent,
 ) -> dict[str, Tensor]:
-    """What `compute` gives for each item, in the items' order: float32 on the CPU, (items,).
+    """What `compute(items, sums)` gives for each id, in the items' order: on the CPU, (ids,).
 
     Each process takes its share of the items; every process gets the whole result.
     """
-    own = list(range(accelerator.process_index, len(items), accelerator.num_processes))
+    tokens = [item.group.tokens for item in items]
+    own = shares(tokens, accelerator.num_processes)[accelerator.process_index]
     parts: list[tuple[list[int], Mapping[str, Tensor]]] = []
     done = 0
-    mine = [items[index] for index in own]
-    for group in micro_batches(mine, micro_batch, length=length):
+    for row in fill_rows([tokens[index] for index in own], max_tokens):
+        chosen = [own[index] for index in row]
         with autocast(accelerator.device, precision):
-            values = compute(module, [mine[index] for index in group], accelerator.device)
-        parts.append(([own[index] for index in group], values))
-        done += len(group)
-        progress(stage, done, len(mine))
-    return share_columns(accelerator, parts, columns=columns, total=len(items))
+            sums = score([items[index].group for index in chosen])
+        parts.append((chosen, compute([items[index] for index in chosen], sums)))
+        done += len(row)
+        progress(stage, done, len(own))
+    return share_columns(accelerator, parts, items, columns=columns)
 
 
 def share_columns(
     accelerator: Any,
     parts: Sequence[tuple[Sequence[int], Mapping[str, Tensor]]],
+    items: Sequence[ItemT],
     *,
     columns: Sequence[str],
-    total: int,
 ) -> dict[str, Tensor]:
-    """Put values computed at some indices, by any process, into whole columns on the CPU."""
-    table = torch.zeros(len(columns), total, device=accelerator.device)
+    """Put values of some items, computed by any process, into whole columns on the CPU."""
+    ends = list(accumulate(len(item.ids) for item in items))
+    table = torch.zeros(len(columns), ends[-1], dtype=torch.float64)
     for indices, values in parts:
-        where = torch.tensor(indices, device=accelerator.device)
+        places = [place for i in indices for place in range(ends[i] - len(items[i].ids), ends[i])]
         for row, name in enumerate(columns):
-            table[row, where] = values[name].detach().to(table.dtype)
-    table = accelerator.reduce(table, reduction="sum").cpu()
+            table[row, places] = values[name].detach().double().cpu()
+    if accelerator.num_processes > 1:
+        table = accelerator.reduce(table.to(accelerator.device), reduction="sum").cpu()
     return dict(zip(columns, table, strict=True))

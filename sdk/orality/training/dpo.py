@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,23 +16,23 @@ from orality.protocols import SpeechLM
 from orality.training.attention import AUTO
 from orality.training.fingerprint import data_fingerprint, policy_fingerprint
 from orality.training.fit import Lora, TrainResult, fit, unique_ids
-from orality.training.log_probs import Row, continuation_row, sum_log_probs
+from orality.training.log_probs import Score
 from orality.training.loop import Settings
-from orality.training.losses import dpo_loss, next_unit_loss, reward_figures
+from orality.training.losses import (
+    PreferenceLoss,
+    Sides,
+    next_unit_loss,
+    preference_loss,
+    reward_figures,
+    rewards,
+)
 from orality.training.method import Method
-from orality.training.reference import pair_references
+from orality.training.preferences import PreferenceItem, preference_items
+from orality.training.reference import with_references
 from orality.types import PreferencePair
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PairItem:
-    """A pair as the model reads it; `reference_*`: sums in nats over the continuations."""
-
-    id: str
-    chosen: Row
-    rejected: Row
-    reference_chosen: float
-    reference_rejected: float
+_SIDES = ("reward_chosen", "reward_rejected")
+_COLUMNS = ("loss", *_SIDES, "chosen_nats", "kl", "longer", "repeats")
 
 
 def train_dpo(
@@ -42,21 +43,9 @@ def train_dpo(
     out: Path,
     adapter: Path | None = None,
     reference: str | None = None,
-    beta: float = 0.1,
-    learning_rate: float = 1e-6,
-    warmup_steps: int = 500,
-    steps: int | None = None,
-    epochs: float | None = None,
-    pairs_per_step: int = 512,
-    micro_batch: int = 8,
-    lora_r: int = 32,
-    lora_alpha: int = 8,
-    lora_dropout: float = 0.0,
-    sft_weight: float = 0.0,
-    precision: str = "float32",
-    max_grad_norm: float = 1.0,
-    evaluate_every: int = 50,
-    seed: int = 0,
+    loss: PreferenceLoss | None = None,
+    settings: Settings | None = None,
+    lora: Lora | None = None,
     attention: str = AUTO,
     progress: Progress = silent,
 ) -> TrainResult:
@@ -66,96 +55,85 @@ def train_dpo(
     folder; it holds the step with the best dev reward accuracy. Called again with the same
     arguments, it continues; `slm` is unchanged afterwards. `reference`: the fingerprint under
     which pairs carry log-probabilities of `slm` (default: `policy_fingerprint(slm)`).
-    `sft_weight`: weight of an added next-unit loss on the chosen continuation, per unit. Without
-    `steps` and `epochs`: one epoch. Raises TrainingError when there are no pairs, when they do
-    not fit the model, or when a loss is not finite. Defaults: Align-SLM, section 4.
+    Pairs of one prompt share it in every row, and a continuation that is in several pairs is read
+    once. Raises TrainingError when there are no pairs, when they do not fit the model, or when a
+    loss is not finite. Defaults: Align-SLM, section 4.
     """
     if not pairs:
         raise TrainingError(
             "there are no preference pairs to train on; lower the thresholds, raise the allowed "
             "auto-BLEU, or sample more prompts"
         )
-    if not beta > 0 or sft_weight < 0:
-        raise TrainingError(
-            f"got beta={beta}, sft_weight={sft_weight}; wanted beta > 0, weight >= 0"
-        )
-    both = [*pairs, *dev_pairs]
-    unique_ids([pair.id for pair in both])
-    rows = [_rows(slm, pair) for pair in both]
+    loss, settings = loss or PreferenceLoss(), settings or Settings()
+    unique_ids([pair.id for pair in (*pairs, *dev_pairs)])
+    items, dev_items = preference_items(slm, pairs), preference_items(slm, dev_pairs)
     base = policy_fingerprint(slm)
 
-    def prepare(policy: SpeechLM) -> tuple[Sequence[PairItem], Sequence[PairItem]]:
-        sums = pair_references(
-            policy.module, both, rows, reference=reference or base, store=out / "reference.json",
-            micro_batch=micro_batch, precision=precision, progress=progress,
+    def prepare(
+        module: nn.Module, score: Score
+    ) -> tuple[Sequence[PreferenceItem], Sequence[PreferenceItem]]:
+        known = with_references(
+            module, score, [*items, *dev_items], (*pairs, *dev_pairs), reference=reference or base,
+            store=out / "reference.json", max_tokens=settings.max_tokens,
+            precision=settings.precision, progress=progress,
         )  # fmt: skip
-        items = [
-            PairItem(pair.id, *pair_rows, *pair_sums)
-            for pair, pair_rows, pair_sums in zip(both, rows, sums, strict=True)
-        ]
-        return items[: len(pairs)], items[len(pairs) :]
+        return known[: len(items)], known[len(items) :]
 
-    settings = Settings(
-        learning_rate=learning_rate, warmup_steps=warmup_steps, steps=steps, epochs=epochs,
-        items_per_step=pairs_per_step, micro_batch=micro_batch, precision=precision,
-        max_grad_norm=max_grad_norm, evaluate_every=evaluate_every, seed=seed,
-    )  # fmt: skip
-    data = data_fingerprint(
-        (pair.id, (part for row in pair_rows for part in (row.ids, torch.tensor(row.start))))
-        for pair, pair_rows in zip(both, rows, strict=True)
-    )
     return fit(
-        slm, dpo_method(beta=beta, sft_weight=sft_weight), prepare, settings,
-        base=base, data=data, options={"beta": beta, "sft_weight": sft_weight},
-        lora=Lora(r=lora_r, alpha=lora_alpha, dropout=lora_dropout),
-        out=out, adapter=adapter, attention=attention, progress=progress,
+        slm, dpo_method(loss), prepare, settings,
+        base=base,
+        data=data_fingerprint(
+            (" ".join(item.ids), (item.group.prompt, *item.group.continuations, item.sides))
+            for item in (*items, *dev_items)
+        ),
+        options={"loss": asdict(loss)},
+        lora=lora or Lora(), out=out, adapter=adapter, attention=attention, progress=progress,
     )  # fmt: skip
 
 
-def dpo_method(*, beta: float, sft_weight: float = 0.0) -> Method[PairItem]:
-    """Equation 3 as the loop sees it: pairs in, losses and implicit rewards out."""
+def dpo_method(loss: PreferenceLoss) -> Method[PreferenceItem]:
+    """A preference loss as the loop sees it: pairs in, losses and implicit rewards out."""
 
-    def losses(
-        module: nn.Module, items: Sequence[PairItem], device: torch.device
-    ) -> Mapping[str, Tensor]:
-        chosen = [item.chosen for item in items]
-        rejected = [item.rejected for item in items]
-        # One forward for both sides, which is what DDP expects of one backward.
-        sums = sum_log_probs(module, [*chosen, *rejected], device=device)
-        policy_chosen, policy_rejected = sums.chunk(2)
-        terms = dpo_loss(
-            policy_chosen,
-            policy_rejected,
-            torch.tensor([item.reference_chosen for item in items], device=device),
-            torch.tensor([item.reference_rejected for item in items], device=device),
-            beta=beta,
+    def losses(items: Sequence[PreferenceItem], sums: Tensor) -> Mapping[str, Tensor]:
+        # Where each pair's chosen and rejected stand among the continuations of all items.
+        places, begin = [], 0
+        for item in items:
+            places.append(item.sides + begin)
+            begin += len(item.group.continuations)
+        sides = torch.cat(places).to(sums.device)
+        lengths = torch.tensor(
+            [len(ids) for item in items for ids in item.group.continuations], device=sums.device
         )
-        lengths = torch.tensor([row.scored for row in chosen], device=device)
-        sft = next_unit_loss(policy_chosen, lengths)
+        reference = torch.cat([item.references for item in items]).to(sums)
+        policy = Sides(*sums[sides].unbind(1))
+        before = Sides(*reference.unbind(1))
+        units = Sides(*lengths[sides].unbind(1))
+        reward = rewards(loss, policy, before, units)
         return {
-            "loss": terms.loss + sft_weight * sft if sft_weight else terms.loss,
-            "reward_chosen": terms.reward_chosen,
-            "reward_rejected": terms.reward_rejected,
-            "chosen_nats": sft.detach(),
+            "loss": preference_loss(loss, policy, before, units),
+            "reward_chosen": reward.chosen,
+            "reward_rejected": reward.rejected,
+            "chosen_nats": next_unit_loss(policy.chosen, units.chosen).detach(),
+            # Of samples from the reference: log-ratios estimate KL(reference || policy).
+            "kl": (torch.stack(before) - torch.stack(policy)).mean(0).detach(),
+            "longer": units.margin,
+            "repeats": torch.cat([item.repeats for item in items]),
         }
 
     return Method(
         name="dpo",
-        columns=("loss", "reward_chosen", "reward_rejected", "chosen_nats"),
+        columns=_COLUMNS,
         losses=losses,
         figures=_figures,
         quality=lambda dev: (dev["reward_accuracy"], dev["reward_margin"]),
-        length=lambda item: max(len(item.chosen.ids), len(item.rejected.ids)),
     )
 
 
 def _figures(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """Means over pairs: `kl` in nats a continuation, `longer` in units and `repeats` in auto-BLEU
+    (chosen less rejected; where no pair says how much it repeats, it is left out)."""
     means = {name: float(column.double().mean()) for name, column in columns.items()}
-    return means | reward_figures(columns["reward_chosen"], columns["reward_rejected"])
-
-
-def _rows(slm: SpeechLM, pair: PreferencePair) -> tuple[Row, Row]:
-    return (
-        continuation_row(slm, pair.prompt, pair.chosen, name=f"pair {pair.id}, chosen"),
-        continuation_row(slm, pair.prompt, pair.rejected, name=f"pair {pair.id}, rejected"),
-    )
+    means["repeats"] = float(columns["repeats"].nanmean())
+    if math.isnan(means["repeats"]):
+        del means["repeats"]
+    return means | reward_figures(*(columns[side] for side in _SIDES))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
 from orality.store.files import read_json, write_json
 from orality.training.adapter import adapted, save_adapter
-from orality.training.attention import AUTO, choose_attention
-from orality.training.devices import PRECISIONS
+from orality.training.attention import AUTO, packed_attention
+from orality.training.checkpointing import recomputed_layers
+from orality.training.log_probs import Score, sum_log_probs
 from orality.training.loop import Settings, train
 from orality.training.method import ItemT, Method
 
@@ -60,7 +62,7 @@ class TrainResult:
 def fit(
     slm: SpeechLM,
     method: Method[ItemT],
-    prepare: Callable[[SpeechLM], tuple[Sequence[ItemT], Sequence[ItemT]]],
+    prepare: Callable[[nn.Module, Score], tuple[Sequence[ItemT], Sequence[ItemT]]],
     settings: Settings,
     *,
     base: str,
@@ -74,11 +76,11 @@ def fit(
 ) -> TrainResult:
     """Train an adapter for `slm`, save it, and leave `slm` as it was.
 
-    `prepare` gets the adapted policy and returns training and dev items. `base` and `data` are
-    fingerprints of the model and of what is learned from, `options` the method's own settings: a
-    folder that holds another training is refused, a finished one is not trained again.
+    `prepare` gets the adapted module and how to score with it, and returns training and dev items.
+    `base` and `data` are fingerprints of the model and of what is learned from, `options` the
+    method's own settings: a folder that holds another training is refused, a finished one is not
+    trained again.
     """
-    _check_numbers(settings)
     dtype = next(slm.module.parameters()).dtype
     if dtype == torch.float16:
         raise TrainingError(
@@ -86,7 +88,8 @@ def fit(
         )
     adapter = out / "adapter" if adapter is None else adapter
     # How much fits in memory is the machine's affair: a training may continue on another.
-    fixed = {k: v for k, v in asdict(settings).items() if k != "micro_batch"}
+    machine = {"max_tokens", "activation_checkpointing", "compile"}
+    fixed = {k: v for k, v in asdict(settings).items() if k not in machine}
     identity = {
         "method": method.name, "base": base, "data": data, **fixed, **options, "lora": asdict(lora),
     }  # fmt: skip
@@ -99,12 +102,14 @@ def fit(
     seed = settings.seed
     with (
         adapted(slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed) as policy,
+        packed_attention(policy.module, attention) as backend,
+        recomputed_layers(policy.module, on=settings.activation_checkpointing),
         _no_cache(slm.module),
     ):
-        choose_attention(policy.module, attention)
-        items, dev_items = prepare(policy)
+        module = policy.module
+        items, dev_items = prepare(module, partial(sum_log_probs, module, backend=backend))
         outcome = train(
-            policy.module, method, items, dev_items, settings, out=out, progress=progress
+            module, method, items, dev_items, settings, backend=backend, out=out, progress=progress
         )
         state = PartialState()
         if state.is_main_process:
@@ -123,27 +128,6 @@ def unique_ids(*groups: Sequence[str]) -> None:
                 f"the id {name!r} comes twice; training and dev items must be distinct"
             )
         seen.add(name)
-
-
-def _check_numbers(settings: Settings) -> None:
-    problems = [
-        f"{name}={value} must be {wanted}"
-        for name, value, wanted, fine in [
-            ("learning_rate", settings.learning_rate, "above 0", settings.learning_rate > 0),
-            ("micro_batch", settings.micro_batch, "at least 1", settings.micro_batch >= 1),
-            ("items per step", settings.items_per_step, "at least 1", settings.items_per_step >= 1),
-            ("evaluate_every", settings.evaluate_every, "at least 1", settings.evaluate_every >= 1),
-            ("warmup_steps", settings.warmup_steps, "at least 0", settings.warmup_steps >= 0),
-            ("max_grad_norm", settings.max_grad_norm, "above 0", settings.max_grad_norm > 0),
-            (
-                "precision", settings.precision, f"one of {', '.join(PRECISIONS)}",
-                settings.precision in PRECISIONS,
-            ),
-        ]
-        if not fine
-    ]  # fmt: skip
-    if problems:
-        raise TrainingError("; ".join(problems))
 
 
 def _claim(path: Path, identity: Mapping[str, Any]) -> None:

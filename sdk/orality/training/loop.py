@@ -7,10 +7,12 @@ step number. Dropout is off (but for an adapter's own), so that policy and refer
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ from torch import Tensor, nn
 
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
+from orality.training.attention import Backend
 from orality.training.checkpoints import latest_checkpoint, write_checkpoint
 from orality.training.columns import compute_columns, share_columns
-from orality.training.devices import accelerator_for, autocast
-from orality.training.log_probs import micro_batches
+from orality.training.devices import PRECISIONS, accelerator_for, autocast
+from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
 from orality.training.metrics import append_metrics, rewind_metrics
-from orality.training.schedule import items_of_step, learning_rate, total_steps
+from orality.training.packing import fill_rows
+from orality.training.schedule import groups_of_step, learning_rate, shares, total_steps
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +38,41 @@ CHECKPOINT_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to optimize. `items_per_step` is reached by accumulating `micro_batch` at a time."""
+    """How to optimize; the defaults are those of Align-SLM, section 4.
 
-    learning_rate: float
-    warmup_steps: int
-    steps: int | None
-    epochs: float | None
-    items_per_step: int
-    micro_batch: int
-    precision: str
-    max_grad_norm: float
-    evaluate_every: int
-    seed: int
+    Without `steps` and `epochs`: one epoch. `items_per_step` pairs (or sequences) make a step,
+    read in rows of at most `max_tokens` tokens, as many as it takes: neither the rows nor the
+    number of processes change the loss. `precision`: float32 or bfloat16.
+    `activation_checkpointing` saves memory for a third more time; `compile` lets torch.compile
+    fuse the model.
+    """
+
+    learning_rate: float = 1e-6
+    warmup_steps: int = 500
+    steps: int | None = None
+    epochs: float | None = None
+    items_per_step: int = 512
+    max_tokens: int = 4096
+    precision: str = "float32"
+    max_grad_norm: float = 1.0
+    evaluate_every: int = 50
+    activation_checkpointing: bool = False
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "learning_rate above 0": self.learning_rate > 0,
+            "warmup_steps at least 0": self.warmup_steps >= 0,
+            "items_per_step at least 1": self.items_per_step >= 1,
+            "max_tokens at least 1": self.max_tokens >= 1,
+            f"precision one of {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
+            "max_grad_norm above 0": self.max_grad_norm > 0,
+            "evaluate_every at least 1": self.evaluate_every >= 1,
+        }
+        problems = [rule for rule, kept in wanted.items() if not kept]
+        if problems:
+            raise TrainingError(f"got {self}; wanted {'; '.join(problems)}")
 
 
 @dataclass
@@ -65,20 +92,21 @@ def train(
     dev_items: Sequence[ItemT],
     settings: Settings,
     *,
+    backend: Backend | None,
     out: Path,
     progress: Progress = silent,
 ) -> Outcome:
     """Optimize what is trainable in `module`, and leave the best dev step's weights in it.
 
-    Without dev items the last step is the best. Writes `out/metrics.jsonl` and
-    `out/checkpoints`, and continues from there when called again with the same arguments. Raises
-    TrainingError, naming the items, when a loss or a gradient is not finite; the checkpoints
-    written before stay.
+    `backend`: what `packed_attention` gave for the module. Without dev items the last step is the
+    best. Writes `out/metrics.jsonl` and `out/checkpoints`, and continues from there when called
+    again with the same arguments. Raises TrainingError, naming the items, when a loss or a
+    gradient is not finite; the checkpoints written before stay.
     """
     accelerator = accelerator_for(module)
-    total = total_steps(
-        len(items), settings.items_per_step, steps=settings.steps, epochs=settings.epochs
-    )
+    sizes = tuple(len(item.ids) for item in items)
+    per_step, seed = settings.items_per_step, settings.seed
+    total = total_steps(sizes, per_step, seed=seed, steps=settings.steps, epochs=settings.epochs)
     if settings.warmup_steps >= total:
         logger.warning(
             "%d warm-up steps in a training of %d: the learning rate never reaches its peak",
@@ -86,17 +114,18 @@ def train(
         )  # fmt: skip
     model = accelerator.prepare(module)
     weights = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
-    optimizer = torch.optim.AdamW(weights.values(), lr=0.0, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights.values(), lr=0.0, weight_decay=0.0, fused=True)
     best = {name: weight.detach().clone() for name, weight in weights.items()}
     outcome = _resume(out, weights, best, optimizer)
     rewind_metrics(out / "metrics.jsonl", outcome.steps)
     saved = time.monotonic()
+    run: Any = torch.compile(model, dynamic=True) if settings.compile else model
+    step_of = _Step(accelerator, model, partial(sum_log_probs, run, backend=backend), settings)
 
     for step in range(outcome.steps, total):
         began = time.monotonic()
-        torch.manual_seed(settings.seed * 1_000_003 + step)  # only an adapter's dropout draws
-        chosen = items_of_step(len(items), settings.items_per_step, step=step, seed=settings.seed)
-        batch = [items[index] for index in chosen]
+        torch.manual_seed(seed * 1_000_003 + step)  # only an adapter's dropout draws
+        batch = [items[i] for i in groups_of_step(sizes, per_step, step=step, seed=seed)]
         rate = learning_rate(
             step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, total=total
         )
@@ -104,10 +133,10 @@ def train(
             group["lr"] = rate
 
         _set_dropout(module, on=True)
-        columns = _backward(accelerator, model, method, batch, settings, step=step + 1)
+        columns = step_of(method, batch, number=step + 1)
         norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm))
-        if not torch.isfinite(torch.tensor(norm)):
-            raise _not_finite("gradient", step + 1, [item.id for item in batch])
+        if not math.isfinite(norm):
+            raise _not_finite("gradient", step + 1, [name for item in batch for name in item.ids])
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -119,9 +148,9 @@ def train(
             _set_dropout(module, on=False)
             dev = method.figures(
                 compute_columns(
-                    accelerator, model, dev_items, method.losses,
-                    columns=method.columns, length=method.length,
-                    micro_batch=settings.micro_batch, precision=settings.precision,
+                    accelerator, step_of.score, dev_items, method.losses,
+                    columns=method.columns, max_tokens=settings.max_tokens,
+                    precision=settings.precision,
                 )
             )  # fmt: skip
             record |= {f"dev_{name}": value for name, value in dev.items()}
@@ -145,44 +174,55 @@ def train(
     return outcome
 
 
-def _backward(
-    accelerator: Any,
-    model: nn.Module,
-    method: Method[ItemT],
-    batch: Sequence[ItemT],
-    settings: Settings,
-    *,
-    step: int,
-) -> dict[str, Tensor]:
-    """Accumulate the gradient of the batch's mean loss; returns the columns of all its items."""
-    processes = accelerator.num_processes
-    own = list(range(accelerator.process_index, len(batch), processes))
-    share = processes / len(batch)  # gradients are averaged over processes, the loss over items
-    if not own:  # a short last batch: every process has to go backward, this one for nothing
-        own, share = [0], 0.0
-    mine = [batch[index] for index in own]
-    groups = micro_batches(mine, settings.micro_batch, length=method.length)
-    parts = []
-    for number, group in enumerate(groups, start=1):
-        part = [mine[index] for index in group]
-        waiting = accelerator.no_sync(model) if number < len(groups) else nullcontext()
-        try:
-            with waiting:
-                with autocast(accelerator.device, settings.precision):
-                    columns = method.losses(model, part, accelerator.device)
-                loss = columns["loss"]
-                if not bool(torch.isfinite(loss).all()):
-                    bad = [item.id for item, x in zip(part, loss, strict=True) if not x.isfinite()]
-                    raise _not_finite("loss", step, bad)
-                accelerator.backward(loss.sum() * share)
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"out of memory at step {step} with micro_batch={settings.micro_batch}; lower it "
-                "and start again: training continues from the last checkpoint"
-            ) from error
-        if share:
-            parts.append(([own[index] for index in group], columns))
-    return share_columns(accelerator, parts, columns=method.columns, total=len(batch))
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Forward and backward of a whole step, in as many rows as it takes."""
+
+    accelerator: Any
+    model: nn.Module
+    score: Score
+    settings: Settings
+
+    def __call__(
+        self, method: Method[ItemT], batch: Sequence[ItemT], *, number: int
+    ) -> dict[str, Tensor]:
+        """Accumulate the gradient of the mean loss; returns the columns of all that was read."""
+        accelerator = self.accelerator
+        processes = accelerator.num_processes
+        tokens = [item.group.tokens for item in batch]
+        own = shares(tokens, processes)[accelerator.process_index]
+        # Gradients are averaged over processes, the loss over all that the step holds.
+        share = processes / sum(len(item.ids) for item in batch)
+        if not own:  # every process has to go backward, this one for nothing
+            own, share = [0], 0.0
+        rows = fill_rows([tokens[index] for index in own], self.settings.max_tokens)
+        parts = []
+        for place, row in enumerate(rows, start=1):
+            indices = [own[index] for index in row]
+            some = [batch[index] for index in indices]
+            waiting = accelerator.no_sync(self.model) if place < len(rows) else nullcontext()
+            try:
+                with waiting:
+                    with autocast(accelerator.device, self.settings.precision):
+                        sums = self.score([item.group for item in some])
+                    columns = method.losses(some, sums)
+                    accelerator.backward(columns["loss"].sum() * share)
+            except torch.OutOfMemoryError as error:
+                raise TrainingError(
+                    f"out of memory at step {number} with max_tokens={self.settings.max_tokens}; "
+                    "lower it, or set activation_checkpointing, and start again: training "
+                    "continues from the last checkpoint"
+                ) from error
+            if share:
+                parts.append((indices, columns))
+        # One look at the results a step: each would make a GPU wait.
+        columns = share_columns(accelerator, parts, batch, columns=method.columns)
+        names = [name for item in batch for name in item.ids]
+        finite = columns["loss"].isfinite().tolist()
+        if not all(finite):
+            bad = [name for name, fine in zip(names, finite, strict=True) if not fine]
+            raise _not_finite("loss", number, bad)
+        return columns
 
 
 def _not_finite(what: str, step: int, ids: Sequence[str]) -> TrainingError:

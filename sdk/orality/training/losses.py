@@ -1,45 +1,133 @@
-"""What is minimized, as pure functions of log-probabilities."""
+"""What is minimized, as pure functions of log-probabilities.
+
+All arguments have shape (pairs,): the log-probability of a continuation given its prompt, in nats,
+summed over its units, under the policy or the reference; lengths are counts of units.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, relu
+
+from orality.errors import TrainingError
+
+LossName = Literal["sigmoid", "ipo", "hinge", "robust", "simpo"]
 
 
-class PreferenceTerms(NamedTuple):
-    """One value per pair, shape (pairs,): the loss, and the implicit rewards in nats."""
+class Sides(NamedTuple):
+    """A value for the chosen and one for the rejected continuation of each pair."""
 
-    loss: Tensor
-    reward_chosen: Tensor
-    reward_rejected: Tensor
+    chosen: Tensor
+    rejected: Tensor
+
+    @property
+    def margin(self) -> Tensor:
+        """How far the chosen side is ahead."""
+        return self.chosen - self.rejected
 
 
-def dpo_loss(
-    policy_chosen: Tensor,
-    policy_rejected: Tensor,
-    reference_chosen: Tensor,
-    reference_rejected: Tensor,
-    *,
-    beta: float,
-) -> PreferenceTerms:
-    """Direct preference optimization with a sigmoid (Align-SLM, equation 3).
+@dataclass(frozen=True, kw_only=True)
+class PreferenceLoss:
+    """Which loss, and its settings.
 
-    All four: shape (pairs,), the log-probability of a continuation given its prompt, summed over
-    its units, in nats. `beta` > 0 holds the policy to the reference: the larger, the closer.
-    The rewards carry no gradient.
+    `beta` > 0 holds the policy to the reference: the larger, the closer. `label_smoothing`: the
+    share of pairs believed to be the wrong way round, in [0, 0.5), for `sigmoid` (cDPO) and
+    `robust`. `margin`: what `simpo` wants between the sides, in nats. `sft_weight`: weight of an
+    added next-unit loss on the chosen continuation, per unit.
     """
-    reward_chosen = beta * (policy_chosen - reference_chosen)
-    reward_rejected = beta * (policy_rejected - reference_rejected)
-    loss = -logsigmoid(reward_chosen - reward_rejected)
-    return PreferenceTerms(loss, reward_chosen.detach(), reward_rejected.detach())
+
+    name: LossName = "sigmoid"
+    beta: float = 0.1
+    label_smoothing: float = 0.0
+    margin: float = 0.0
+    sft_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        wanted = {
+            f"name one of {', '.join(get_args(LossName))}": self.name in get_args(LossName),
+            "beta > 0": self.beta > 0,
+            "label_smoothing in [0, 0.5)": 0 <= self.label_smoothing < 0.5,
+            "label_smoothing 0 unless the loss is sigmoid or robust": not self.label_smoothing
+            or self.name in ("sigmoid", "robust"),
+            "margin 0 unless the loss is simpo": not self.margin or self.name == "simpo",
+            "sft_weight >= 0": self.sft_weight >= 0,
+        }
+        problems = [rule for rule, kept in wanted.items() if not kept]
+        if problems:
+            raise TrainingError(f"got {self}; wanted {'; '.join(problems)}")
+
+
+def preference_loss(
+    settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides
+) -> Tensor:
+    """The loss of each pair, shape (pairs,)."""
+    loss = _LOSSES[settings.name](settings, policy, reference, lengths)
+    if settings.sft_weight:
+        loss = loss + settings.sft_weight * next_unit_loss(policy.chosen, lengths.chosen)
+    return loss
+
+
+def rewards(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Sides:
+    """Implicit rewards, without gradient: beta times what the policy gained on the reference, in
+    nats; for `simpo`, which has no reference, beta times the mean log-probability per unit."""
+    policy = Sides(policy.chosen.detach(), policy.rejected.detach())
+    if settings.name == "simpo":
+        chosen, rejected = policy.chosen / lengths.chosen, policy.rejected / lengths.rejected
+    else:
+        chosen, rejected = policy.chosen - reference.chosen, policy.rejected - reference.rejected
+    return Sides(settings.beta * chosen, settings.beta * rejected)
 
 
 def next_unit_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """Mean negative log-probability per unit, shape (sequences,), from sums and unit counts."""
     return -log_probs / lengths
+
+
+def sigmoid(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """Direct preference optimization (Align-SLM, equation 3); with `label_smoothing` e, cDPO: the
+    loss is that of the pair with weight 1 - e and of the pair reversed with weight e."""
+    gained = settings.beta * (policy.margin - reference.margin)
+    flipped = settings.label_smoothing
+    return -(1 - flipped) * logsigmoid(gained) - flipped * logsigmoid(-gained)
+
+
+def robust(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """rDPO (Chowdhury et al. 2024, equation 12): unbiased under labels flipped at the rate e."""
+    gained = settings.beta * (policy.margin - reference.margin)
+    flipped = settings.label_smoothing
+    kept = -(1 - flipped) * logsigmoid(gained) + flipped * logsigmoid(-gained)
+    return kept / (1 - 2 * flipped)
+
+
+def ipo(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """Identity preference optimization (Azar et al. 2024, equation 17), on sums: the margin gained
+    on the reference is drawn to 1 / (2 beta) nats, and no further."""
+    return (policy.margin - reference.margin - 1 / (2 * settings.beta)) ** 2
+
+
+def hinge(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """SLiC's hinge on the rewards of DPO (Liu et al. 2024, RSO): 0 once the margin is 1."""
+    return relu(1 - settings.beta * (policy.margin - reference.margin))
+
+
+def simpo(settings: PreferenceLoss, policy: Sides, reference: Sides, lengths: Sides) -> Tensor:
+    """SimPO (Meng et al. 2024, equation 6): means per unit instead of sums, and no reference."""
+    chosen, rejected = policy.chosen / lengths.chosen, policy.rejected / lengths.rejected
+    return -logsigmoid(settings.beta * (chosen - rejected) - settings.margin)
+
+
+_LOSSES: dict[str, Callable[[PreferenceLoss, Sides, Sides, Sides], Tensor]] = {
+    "sigmoid": sigmoid,
+    "ipo": ipo,
+    "hinge": hinge,
+    "robust": robust,
+    "simpo": simpo,
+}
 
 
 def reward_figures(reward_chosen: Tensor, reward_rejected: Tensor) -> dict[str, float]:

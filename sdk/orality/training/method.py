@@ -6,16 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from orality.training.packing import Group
 
 
 class Item(Protocol):
-    """What a method learns from; the id is what errors name."""
+    """What a method learns from: a prompt with continuations, and what is said about them."""
 
     @property
-    def id(self) -> str:
-        """Unique in its training."""
+    def ids(self) -> Sequence[str]:
+        """Names of what the item holds (its pairs, its sequence), unique in their training.
+
+        Steps count them, losses are means over them, errors name them.
+        """
+        ...
+
+    @property
+    def group(self) -> Group:
+        """What the model reads; it is never split."""
         ...
 
 
@@ -26,15 +35,15 @@ ItemT = TypeVar("ItemT", bound=Item)
 class Method(Generic[ItemT]):
     """A training method, as the loop sees it.
 
-    `columns`: names of what `losses` returns. `losses(module, items, device)` returns one tensor
-    of shape (items,) per column; `loss` is the one to go backward through. `figures` sums up such
-    columns over many items. `quality` of dev figures picks the best step: higher is better, later
-    entries break ties. `length`: tokens of an item, to batch neighbors.
+    `columns`: names of what `losses` returns. `losses(items, sums)` gets the log-probabilities of
+    the items' continuations, shape (continuations,), in order, and returns one tensor of shape
+    (ids,) per column; `loss` is the one to go backward through. `figures` sums up such columns
+    over many items. `quality` of dev figures picks the best step: higher is better, later entries
+    break ties.
     """
 
     name: str
     columns: tuple[str, ...]
-    losses: Callable[[nn.Module, Sequence[ItemT], torch.device], Mapping[str, Tensor]]
+    losses: Callable[[Sequence[ItemT], Tensor], Mapping[str, Tensor]]
     figures: Callable[[Mapping[str, Tensor]], dict[str, float]]
     quality: Callable[[Mapping[str, float]], tuple[float, ...]]
-    length: Callable[[ItemT], int]

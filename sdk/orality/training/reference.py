@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
 from orality.store.files import read_json, write_json
 from orality.training.columns import compute_columns
 from orality.training.devices import accelerator_for
-from orality.training.log_probs import Row, sum_log_probs
+from orality.training.log_probs import Score
+from orality.training.preferences import PreferenceItem
 from orality.types import PreferencePair
 
 logger = logging.getLogger(__name__)
@@ -21,88 +26,119 @@ TOLERANCE = 0.01
 """Nats per unit by which a recorded log-probability may differ from today's: bfloat16 and key-value
 caches stay far below it, another policy does not."""
 
-Sums = tuple[float, float]
+SAMPLE = 8
+"""Prompts whose carried sums are computed again before they are believed."""
+
+Sums = Mapping[str, tuple[float, float]]
 
 
-def reference_sums(
+def with_references(
     module: Any,
-    rows: Sequence[Row],
+    score: Score,
+    items: Sequence[PreferenceItem],
+    pairs: Sequence[PreferencePair],
     *,
-    micro_batch: int,
+    reference: str,
+    store: Path,
+    max_tokens: int,
     precision: str,
     progress: Progress = silent,
-) -> list[float]:
-    """Sums in nats, one per row, with the adapter on `module` (a PeftModel) switched off."""
+) -> list[PreferenceItem]:
+    """The items with their references: sums in nats of chosen and rejected, with the adapter on
+    `module` (a PeftModel) switched off.
+
+    Sums that a pair carries are used; `reference` is the fingerprint they must be recorded under.
+    The others are computed and kept in `store`, under that fingerprint. Raises TrainingError when
+    a pair or the store names another reference, or when a sample of the carried sums, computed
+    again, comes out different.
+    """
+    carried = _carried(pairs, reference)
+
+    def compute(some: Sequence[PreferenceItem]) -> Sums:
+        return _compute(module, score, some, max_tokens, precision, progress)
+
+    known: dict[str, tuple[float, float]] = {**carried, **_read(store, reference)}
+    missing = [item for item in items if any(name not in known for name in item.ids)]
+    if missing:
+        logger.info("computing the reference of %d prompts' pairs", len(missing))
+        known = {**compute(missing), **known}
+        kept = {name: both for name, both in known.items() if name not in carried}
+        write_json(store, {"reference": reference, "sums": kept})
+    sample = [item for item in items if all(name in carried for name in item.ids)][:SAMPLE]
+    if sample:
+        _compare(carried, compute(sample), sample)
+    return [
+        replace(
+            item, references=torch.tensor([known[name] for name in item.ids], dtype=torch.float64)
+        )
+        for item in items
+    ]
+
+
+def _compute(
+    module: Any,
+    score: Score,
+    items: Sequence[PreferenceItem],
+    max_tokens: int,
+    precision: str,
+    progress: Progress,
+) -> Sums:
     accelerator = accelerator_for(module)
     module.to(accelerator.device).eval()
     with module.disable_adapter():
         columns = compute_columns(
-            accelerator, module, rows, lambda *args: {"sum": _sum(*args)},
-            columns=("sum",), length=lambda row: len(row.ids), micro_batch=micro_batch,
-            precision=precision, stage="reference", progress=progress,
+            accelerator, score, items, _sides,
+            columns=("chosen", "rejected"), max_tokens=max_tokens, precision=precision,
+            stage="reference", progress=progress,
         )  # fmt: skip
-    return [float(value) for value in columns["sum"]]
+    names = [name for item in items for name in item.ids]
+    both = zip(columns["chosen"].tolist(), columns["rejected"].tolist(), strict=True)
+    return dict(zip(names, both, strict=True))
 
 
-def pair_references(
-    module: Any,
-    pairs: Sequence[PreferencePair],
-    rows: Sequence[tuple[Row, Row]],
-    *,
-    reference: str,
-    store: Path,
-    micro_batch: int,
-    precision: str,
-    progress: Progress = silent,
-) -> list[Sums]:
-    """Reference sums of chosen and rejected, one per pair.
+def _sides(items: Sequence[PreferenceItem], sums: Tensor) -> Mapping[str, Tensor]:
+    parts = torch.split(sums, [len(item.group.continuations) for item in items])
+    both = torch.cat([part[item.sides] for item, part in zip(items, parts, strict=True)])
+    return {"chosen": both[:, 0], "rejected": both[:, 1]}
 
-    Sums that a pair carries are used; `reference` is the fingerprint they must be recorded under.
-    The others are computed and kept in `store`. Raises TrainingError when a pair names another
-    reference, or when a sample of the carried sums, computed again, comes out different.
-    """
-    carried = {
+
+def _carried(pairs: Sequence[PreferencePair], reference: str) -> Sums:
+    found = {
         pair.id: (pair.reference_chosen, pair.reference_rejected)
         for pair in pairs
         if pair.reference_chosen is not None and pair.reference_rejected is not None
     }
-    stale = [pair.id for pair in pairs if pair.id in carried and pair.reference != reference]
+    stale = [pair.id for pair in pairs if pair.id in found and pair.reference != reference]
     if stale:
         raise TrainingError(
             f"{len(stale)} of {len(pairs)} pairs ({stale[0]}, ...) carry log-probabilities of "
             f"another reference than {reference[:12]}; sample them again from this model, or leave "
             "reference_chosen and reference_rejected out to have them computed"
         )
-    row_of = {pair.id: both for pair, both in zip(pairs, rows, strict=True)}
-    known: Mapping[str, Sums] = {**carried, **_read(store)}
+    return found
 
-    def compute(ids: Sequence[str]) -> list[Sums]:
-        flat = [row for name in ids for row in row_of[name]]
-        sums = reference_sums(
-            module, flat, micro_batch=2 * micro_batch, precision=precision, progress=progress
+
+def _compare(carried: Sums, now: Sums, items: Sequence[PreferenceItem]) -> None:
+    for item in items:
+        for name, sides in zip(item.ids, item.sides.tolist(), strict=True):
+            for side, recorded, computed in zip(sides, carried[name], now[name], strict=True):
+                units = len(item.group.continuations[side])
+                if not abs(recorded - computed) <= TOLERANCE * units:
+                    raise TrainingError(
+                        f"pair {name} carries a reference log-probability of {recorded:.3f}, this "
+                        f"model gives {computed:.3f}; its samples came from another policy"
+                    )
+
+
+def _read(store: Path, reference: str) -> Sums:
+    if not store.is_file():
+        return {}
+    found = read_json(store)
+    if found["reference"] != reference:
+        raise TrainingError(
+            f"{store} holds log-probabilities of another reference than {reference[:12]}; delete "
+            "it to have them computed again"
         )
-        return list(zip(sums[::2], sums[1::2], strict=True))
-
-    missing = [pair.id for pair in pairs if pair.id not in known]
-    if missing:
-        logger.info("computing the reference of %d pairs", len(missing))
-        known = {**known, **dict(zip(missing, compute(missing), strict=True))}
-        write_json(store, {name: known[name] for name in row_of if name not in carried})
-    sample = list(carried)[:8]
-    for name, now in zip(sample, compute(sample) if sample else [], strict=True):
-        for row, recorded, computed in zip(row_of[name], carried[name], now, strict=True):
-            if not abs(recorded - computed) <= TOLERANCE * row.scored:
-                raise TrainingError(
-                    f"pair {name} carries a reference log-probability of {recorded:.3f}, this "
-                    f"model gives {computed:.3f}; its samples came from another policy"
-                )
-    return [known[pair.id] for pair in pairs]
-
-
-def _sum(module: Any, rows: Sequence[Row], device: Any) -> Any:
-    return sum_log_probs(module, rows, device=device)
-
-
-def _read(store: Path) -> dict[str, Sums]:
-    found = read_json(store) if store.is_file() else {}
-    return {name: (float(chosen), float(rejected)) for name, (chosen, rejected) in found.items()}
+    return {
+        name: (float(chosen), float(rejected)) for name, (chosen, rejected) in found["sums"].items()
+    }

@@ -4,34 +4,68 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from orality.errors import TrainingError
 
 
-def steps_per_epoch(num_items: int, per_step: int) -> int:
-    """The last step of an epoch may be short; no item comes twice in one step."""
-    return math.ceil(num_items / per_step)
+@lru_cache(maxsize=4)
+def epoch(sizes: tuple[int, ...], per_step: int, *, number: int, seed: int) -> list[list[int]]:
+    """The steps of one epoch as indices into `sizes`: every group once, in another order each time.
+
+    `sizes`: how many pairs each group holds. Groups are not split: a step holds `per_step` pairs,
+    or less where the next group is too large for what is left, or more where one group alone is.
+    """
+    steps: list[list[int]] = []
+    room = 0
+    for index in np.random.default_rng([seed, number]).permutation(len(sizes)):
+        if not steps or sizes[index] > room:
+            steps.append([])
+            room = per_step
+        steps[-1].append(int(index))
+        room -= sizes[index]
+    return steps
 
 
-def total_steps(num_items: int, per_step: int, *, steps: int | None, epochs: float | None) -> int:
+def total_steps(
+    sizes: tuple[int, ...], per_step: int, *, seed: int, steps: int | None, epochs: float | None
+) -> int:
     """`steps` as it is, or as many as make `epochs`; one epoch if neither is given."""
     if steps is not None and epochs is not None:
         raise TrainingError(f"got steps={steps} and epochs={epochs}; give one of them")
     if steps is None:
         passes = 1.0 if epochs is None else epochs
-        steps = math.ceil(passes * steps_per_epoch(num_items, per_step))
+        whole, part = divmod(passes, 1)
+        counts = [
+            len(epoch(sizes, per_step, number=number, seed=seed))
+            for number in range(int(whole) + (part > 0))
+        ]
+        steps = sum(counts[: int(whole)]) + (math.ceil(part * counts[-1]) if part else 0)
     if steps < 1:
         raise TrainingError(f"got {steps} training steps; at least 1 is needed")
     return steps
 
 
-def items_of_step(num_items: int, per_step: int, *, step: int, seed: int) -> Sequence[int]:
-    """Indices of the items that step `step` (from 0) learns from: a shuffle per epoch, in turn."""
-    epoch, part = divmod(step, steps_per_epoch(num_items, per_step))
-    order = np.random.default_rng([seed, epoch]).permutation(num_items)
-    return [int(index) for index in order[part * per_step : (part + 1) * per_step]]
+def groups_of_step(sizes: tuple[int, ...], per_step: int, *, step: int, seed: int) -> Sequence[int]:
+    """Indices of the groups that step `step` (from 0) learns from."""
+    number = 0
+    while step >= len(now := epoch(sizes, per_step, number=number, seed=seed)):
+        step -= len(now)
+        number += 1
+    return now[step]
+
+
+def shares(tokens: Sequence[int], processes: int) -> list[list[int]]:
+    """Indices into `tokens` for each process: groups whole, tokens about even, the same always."""
+    found: list[list[int]] = [[] for _ in range(processes)]
+    load = [0] * processes
+    for index in sorted(range(len(tokens)), key=lambda index: (-tokens[index], index)):
+        least = load.index(min(load))
+        found[least].append(index)
+        load[least] += tokens[index]
+    return found
 
 
 def learning_rate(step: int, *, peak: float, warmup_steps: int, total: int) -> float:

@@ -5,45 +5,118 @@ import math
 import pytest
 import torch
 
-from orality.training.losses import dpo_loss, next_unit_loss, reward_figures
+from orality.errors import TrainingError
+from orality.training.losses import (
+    PreferenceLoss,
+    Sides,
+    next_unit_loss,
+    preference_loss,
+    reward_figures,
+    rewards,
+)
 
 
-def terms(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
-    values = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
-    return dpo_loss(*(torch.tensor(value, dtype=torch.float64) for value in values), beta=beta)
+def tensors(*values):
+    return [torch.tensor(value, dtype=torch.float64) for value in values]
+
+
+def terms(policy_chosen, policy_rejected, reference_chosen, reference_rejected, **settings):
+    chosen, rejected = tensors(policy_chosen, policy_rejected)
+    reference = Sides(*tensors(reference_chosen, reference_rejected))
+    lengths = Sides(torch.full_like(chosen, 4), torch.full_like(rejected, 8))
+    loss, policy = PreferenceLoss(**settings), Sides(chosen, rejected)
+    return (
+        preference_loss(loss, policy, reference, lengths),
+        rewards(loss, policy, reference, lengths),
+    )
+
+
+# Two pairs. 1: chosen -10 against -12 in the reference, gained 2; rejected -9 against -7, gained
+# -2: the margin gained is 4. 2: chosen -5 against -4, rejected -3 against -6: it is -1 - 3 = -4.
+PAIRS = ([-10.0, -5.0], [-9.0, -3.0], [-12.0, -4.0], [-7.0, -6.0])
 
 
 def test_the_dpo_loss_is_what_equation_3_gives_by_hand():
-    """Two pairs, beta = 0.5.
+    """beta = 0.5: rewards 1 and -1, then -0.5 and 1.5; margins 2 and -2. The losses are
+    log(1 + e^-2) = 0.126928 and log(1 + e^2) = 2.126928."""
+    loss, reward = terms(*PAIRS, beta=0.5)
+    assert reward.chosen.tolist() == [1.0, -0.5]
+    assert reward.rejected.tolist() == [-1.0, 1.5]
+    assert loss.tolist() == pytest.approx([0.12692801, 2.12692801], abs=1e-8)
 
-    Pair 1: chosen -10 against -12 in the reference: reward 0.5 * 2 = 1. Rejected -9 against -7:
-    reward 0.5 * -2 = -1. Margin 2, loss -log(1 / (1 + e^-2)) = log(1 + e^-2) = 0.126928.
-    Pair 2: chosen -5 against -4: reward -0.5. Rejected -3 against -6: reward 1.5. Margin -2, loss
-    log(1 + e^2) = 2.126928.
-    """
-    got = terms([-10.0, -5.0], [-9.0, -3.0], [-12.0, -4.0], [-7.0, -6.0], beta=0.5)
-    assert got.reward_chosen.tolist() == [1.0, -0.5]
-    assert got.reward_rejected.tolist() == [-1.0, 1.5]
-    assert got.loss.tolist() == pytest.approx([0.12692801, 2.12692801], abs=1e-8)
+
+def test_smoothed_labels_mix_the_loss_of_the_pair_and_of_its_reverse():
+    """0.9 * 0.126928 + 0.1 * 2.126928 = 0.326928, and 0.9 * 2.126928 + 0.1 * 0.126928."""
+    loss, _ = terms(*PAIRS, beta=0.5, label_smoothing=0.1)
+    assert loss.tolist() == pytest.approx([0.32692801, 1.92692801], abs=1e-8)
+
+
+def test_the_robust_loss_takes_out_what_flipped_labels_put_in():
+    """(0.9 * 0.126928 - 0.1 * 2.126928) / 0.8 = -0.123072; the other way: 2.376928."""
+    loss, _ = terms(*PAIRS, name="robust", beta=0.5, label_smoothing=0.1)
+    assert loss.tolist() == pytest.approx([-0.12307199, 2.37692801], abs=1e-8)
+
+
+def test_the_robust_loss_is_unbiased_under_flips():
+    """With a share e of the pairs the wrong way round, its mean is the clean loss."""
+    clean, _ = terms(*PAIRS, beta=0.5)
+    right, _ = terms(*PAIRS, name="robust", beta=0.5, label_smoothing=0.2)
+    chosen, rejected, reference_chosen, reference_rejected = PAIRS
+    turned = (rejected, chosen, reference_rejected, reference_chosen)
+    wrong, _ = terms(*turned, name="robust", beta=0.5, label_smoothing=0.2)
+    torch.testing.assert_close(0.8 * right + 0.2 * wrong, clean)
+
+
+def test_ipo_draws_the_gain_to_half_the_inverse_of_beta():
+    """beta = 0.25 wants a gain of 2: (4 - 2)^2 = 4 and (-4 - 2)^2 = 36."""
+    assert terms(*PAIRS, name="ipo", beta=0.25)[0].tolist() == [4.0, 36.0]
+
+
+def test_the_hinge_asks_for_a_margin_of_one():
+    """beta = 0.125: margins 0.5 and -0.5, so 1 - 0.5 and 1 + 0.5; at beta 0.5 the first is met."""
+    assert terms(*PAIRS, name="hinge", beta=0.125)[0].tolist() == [0.5, 1.5]
+    assert terms(*PAIRS, name="hinge", beta=0.5)[0].tolist() == [0.0, 3.0]
+
+
+def test_simpo_compares_means_per_unit_and_knows_no_reference():
+    """4 and 8 units: means -2.5 and -1.125, then -1.25 and -0.375. beta 2: rewards -5, -2.25 and
+    -2.5, -0.75; less the margin 0.25: -3 and -2. log(1 + e^3) = 3.048587, log(1 + e^2)."""
+    loss, reward = terms(*PAIRS, name="simpo", beta=2.0, margin=0.25)
+    assert loss.tolist() == pytest.approx([3.04858735, 2.12692801], abs=1e-8)
+    assert reward.chosen.tolist() == [-5.0, -2.5]
+    assert reward.rejected.tolist() == [-2.25, -0.75]
+
+
+def test_the_next_unit_loss_is_added_by_its_weight():
+    """10 / 4 and 5 / 4 nats a unit, times 0.2, on top of the losses above."""
+    loss, _ = terms(*PAIRS, beta=0.5, sft_weight=0.2)
+    assert loss.tolist() == pytest.approx([0.62692801, 2.37692801], abs=1e-8)
 
 
 def test_the_loss_is_log_2_while_policy_and_reference_are_one():
-    got = terms([-10.0], [-20.0], [-10.0], [-20.0], beta=0.1)
-    assert got.loss.item() == pytest.approx(math.log(2))
+    loss, _ = terms([-10.0], [-20.0], [-10.0], [-20.0], beta=0.1)
+    assert loss.item() == pytest.approx(math.log(2))
 
 
 def test_the_gradient_pushes_both_sides_apart_by_beta_times_the_error():
     """d loss / d policy_chosen = -beta * sigmoid(-margin); at margin 0 that is -beta / 2."""
     chosen = torch.tensor([-4.0], requires_grad=True)
     rejected = torch.tensor([-6.0], requires_grad=True)
-    dpo_loss(chosen, rejected, chosen.detach(), rejected.detach(), beta=0.2).loss.sum().backward()
+    sides, ones = Sides(chosen, rejected), torch.ones(1)
+    reference = Sides(chosen.detach(), rejected.detach())
+    preference_loss(PreferenceLoss(beta=0.2), sides, reference, Sides(ones, ones)).sum().backward()
     assert chosen.grad.item() == pytest.approx(-0.1)
     assert rejected.grad.item() == pytest.approx(0.1)
 
 
 def test_a_huge_margin_gives_no_infinity():
-    got = terms([0.0, -1e6], [-1e6, 0.0], [0.0, 0.0], [0.0, 0.0], beta=1.0)
-    assert got.loss.tolist() == [0.0, 1e6]
+    loss, _ = terms([0.0, -1e6], [-1e6, 0.0], [0.0, 0.0], [0.0, 0.0], beta=1.0)
+    assert loss.tolist() == [0.0, 1e6]
+
+
+def test_smoothing_a_loss_that_has_no_labels_to_smooth_is_refused():
+    with pytest.raises(TrainingError, match="label_smoothing 0 unless the loss is sigmoid"):
+        PreferenceLoss(name="ipo", label_smoothing=0.1)
 
 
 def test_a_tie_is_no_win_and_is_counted_apart():

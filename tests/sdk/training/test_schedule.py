@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orality.errors import TrainingError
-from orality.training.schedule import items_of_step, learning_rate, total_steps
+from orality.training.schedule import (
+    epoch,
+    groups_of_step,
+    learning_rate,
+    shares,
+    total_steps,
+)
 
 
 def test_the_rate_rises_to_the_peak_and_falls_to_nothing():
@@ -16,27 +24,59 @@ def test_without_warm_up_the_rate_starts_at_its_peak():
     assert learning_rate(0, peak=1.0, warmup_steps=0, total=10) == 1.0
 
 
-def test_an_epoch_sees_every_item_once_in_another_order_than_the_last():
-    def epoch(number):
-        steps = range(3 * number, 3 * number + 3)
-        return [i for step in steps for i in items_of_step(10, 4, step=step, seed=1)]
+ONES = (1,) * 10
 
-    assert sorted(epoch(0)) == sorted(epoch(1)) == list(range(10))
-    assert epoch(0) != epoch(1)
-    assert [len(items_of_step(10, 4, step=step, seed=1)) for step in range(3)] == [4, 4, 2]
+
+def step_groups(sizes, per_step, count):
+    return [groups_of_step(sizes, per_step, step=step, seed=1) for step in range(count)]
+
+
+def test_an_epoch_sees_every_item_once_in_another_order_than_the_last():
+    steps = step_groups(ONES, 4, 6)
+    first, second = ([i for step in part for i in step] for part in (steps[:3], steps[3:]))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert [len(step) for step in steps] == [4, 4, 2] * 2
 
 
 def test_a_step_never_holds_an_item_twice_when_there_are_few():
-    assert sorted(items_of_step(5, 512, step=3, seed=0)) == [0, 1, 2, 3, 4]
+    assert sorted(groups_of_step((1,) * 5, 512, step=3, seed=0)) == [0, 1, 2, 3, 4]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=30).map(tuple),
+    per_step=st.integers(1, 12),
+    seed=st.integers(0, 99),
+)
+def test_groups_are_whole_and_a_step_holds_what_was_asked_for_or_less(sizes, per_step, seed):
+    steps = epoch(sizes, per_step, number=0, seed=seed)
+    assert sorted(index for step in steps for index in step) == list(range(len(sizes)))
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        pairs = sum(sizes[index] for index in step)
+        assert pairs <= per_step or len(step) == 1
+        # Nothing is put off that would have fitted.
+        assert following is None or pairs + sizes[following[0]] > per_step
 
 
 def test_epochs_become_steps():
-    assert total_steps(10, 4, steps=None, epochs=2.0) == 6
-    assert total_steps(10, 4, steps=None, epochs=0.5) == 2
-    assert total_steps(10, 4, steps=None, epochs=None) == 3
-    assert total_steps(10, 4, steps=7, epochs=None) == 7
+    def count(**length):
+        return total_steps(ONES, 4, seed=0, **{"steps": None, "epochs": None, **length})
+
+    assert count(epochs=2.0) == 6
+    assert count(epochs=0.5) == 2
+    assert count() == 3
+    assert count(steps=7) == 7
 
 
 def test_steps_and_epochs_together_are_refused():
     with pytest.raises(TrainingError, match="give one of them"):
-        total_steps(10, 4, steps=1, epochs=1.0)
+        total_steps(ONES, 4, seed=0, steps=1, epochs=1.0)
+
+
+@given(tokens=st.lists(st.integers(1, 50), max_size=30), processes=st.integers(1, 5))
+def test_processes_share_groups_evenly(tokens, processes):
+    """The largest and the least load differ by one group at most."""
+    found = shares(tokens, processes)
+    assert sorted(index for share in found for index in share) == list(range(len(tokens)))
+    loads = [sum(tokens[index] for index in share) for share in found]
+    assert max(loads) - min(loads) <= max(tokens, default=0)

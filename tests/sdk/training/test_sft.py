@@ -4,16 +4,11 @@ import numpy as np
 import pytest
 
 from orality.errors import TrainingError
-from orality.training import load_policy, train_sft
+from orality.training import Lora, Settings, load_policy, train_sft
 from orality.types import Units
 
-FAST = {
-    "learning_rate": 2e-2,
-    "warmup_steps": 2,
-    "sequences_per_step": 8,
-    "lora_r": 8,
-    "lora_alpha": 64,
-}
+FAST = Settings(learning_rate=2e-2, warmup_steps=2, items_per_step=8, steps=40, evaluate_every=10)
+LORA = Lora(r=8, alpha=64)
 
 
 def counting(start: int, length: int) -> Units:
@@ -23,7 +18,7 @@ def counting(start: int, length: int) -> Units:
 def test_it_learns_to_count(slm, tmp_path):
     sequences = [(f"s{i}", counting(i, 8 + i % 4)) for i in range(19)]
     dev = [("dev", counting(3, 20))]
-    result = train_sft(slm, sequences, dev, out=tmp_path, steps=40, evaluate_every=10, **FAST)
+    result = train_sft(slm, sequences, dev, out=tmp_path, settings=FAST, lora=LORA)
     policy = load_policy(slm, [result.adapter])
     units = dev[0][1]
     assert policy.log_likelihood([units])[0] > slm.log_likelihood([units])[0] + 2

@@ -6,6 +6,7 @@ Every word is heard in training, but in other carriers than the one it is tested
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from orality.errors import CorpusError
-from orality.pretraining.stories.grammar import Split
+from orality.pretraining.stories.grammar import Split, split_of
 from orality.pretraining.stories.pairs import Pair
 from orality.pretraining.stories.phones import VOWELS, arpabet
 from orality.pretraining.stories.phrases import topics, words
@@ -23,6 +24,31 @@ _CARRIERS: Mapping[str, tuple[str, ...]] = {
     "verb": ("they {}.", "she {}.", "we {}.", "you {}.", "he {}.", "who {}?"),
     "adjective": ("very {}.", "so {}.", "too {}.", "not {}.", "it was {}.", "quite {}."),
 }
+# More of them, for training alone: a word is learned from many neighbors.
+_MORE: Mapping[str, tuple[str, ...]] = {
+    "noun": (
+        "a {}.", "one {}.", "your {}.", "their {}.", "his {}.", "a big {}.", "I see the {}.",
+        "look at the {}.", "it is a {}.", "the {} again.",
+    ),
+    "verb": (
+        "they all {}.", "I {}.", "and {}.", "then they {}.", "the boys {}.", "the girl {}.",
+        "the men {}.", "someone {}.",
+    ),
+    "adjective": (
+        "really {}.", "how {}.", "it is {}.", "they were {}.", "he was {}.", "she is {}.",
+        "always {}.", "we are {}.",
+    ),
+}  # fmt: skip
+# Sentences of several words of the vocabulary, by their classes.
+_SENTENCES = (
+    "The {adjective} {noun} {verb}.",
+    "My {noun} was {adjective}.",
+    "A {adjective} {noun} and a {noun2}.",
+    "We saw the {noun} and the {noun2}.",
+    "He {verb} with the {noun}.",
+    "They were {adjective} and {adjective2}.",
+    "I have a {noun} and a {noun2}.",
+)
 _STRESS = "ˈˌ"
 # The full phonemes: reduced sounds are neither changed nor put in. Sounds that speakers of English
 # merge count as one.
@@ -54,13 +80,16 @@ def vocabulary() -> dict[str, str]:
 
 
 def carriers(word: str, kind: str, split: Split) -> list[str]:
-    """The carriers of a word in a split: one for test, one for dev, by its hash; four for train."""
+    """The carriers of a word in a split: one for test, one for dev, by its hash; the others for
+    training."""
     every = _CARRIERS[kind]
     first = blake2b(word.encode(), digest_size=1).digest()[0] % len(every)
     turned = every[first:] + every[:first]
     if split == "test":
         return [turned[0]]
-    return [turned[1]] if split == "dev" else list(turned[2:]) if split == "train" else []
+    if split == "dev":
+        return [turned[1]]
+    return [*turned[2:], *_MORE[kind]] if split == "train" else []
 
 
 def single_words(split: Split) -> list[str]:
@@ -68,10 +97,30 @@ def single_words(split: Split) -> list[str]:
     texts: dict[str, None] = {}
     for word, kind in vocabulary().items():
         for carrier in carriers(word, kind, split):
-            texts[carrier.format(word).capitalize()] = None
+            texts[_sentence(carrier.format(word))] = None
         if split == "train":
             texts[f"{word.capitalize()}."] = None
     return list(texts)
+
+
+def word_sentences(rng: random.Random, count: int, split: Split) -> list[str]:
+    """`count` different sentences of the split that hold several words of the vocabulary."""
+    kinds: dict[str, list[str]] = {"noun": [], "verb": [], "adjective": []}
+    for word, kind in vocabulary().items():
+        kinds[kind].append(word)
+    texts: dict[str, None] = {}
+    while len(texts) < count:
+        drawn = {f"{kind}{n}": rng.choice(kinds[kind]) for kind in kinds for n in ("", "2")}
+        text = _sentence(rng.choice(_SENTENCES).format(**drawn))
+        if split_of(text) == split:
+            texts[text] = None
+    return list(texts)
+
+
+def _sentence(text: str) -> str:
+    """With a capital in front, and "an" where a vowel follows."""
+    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+    return text[0].upper() + text[1:]
 
 
 def word_pairs(rng: random.Random, count: int, split: Split) -> list[Pair]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from orality.errors import CorpusError
 from orality.pretraining.stories.grammar import Line, Pool, Split, Story, lines
-from orality.pretraining.stories.lexical import single_words, word_pairs
+from orality.pretraining.stories.lexical import single_words, word_pairs, word_sentences
 from orality.pretraining.stories.pairs import Pair, ending_pairs, grammatical_pairs
 
-# Shares of the grammar's own sentences and of stories, per story sentence in training.
-_GRAMMAR_SHARE, _STORY_SHARE = 0.76, 1.5
+# The grammar's own sentences, those of many words, and stories, per story sentence in training.
+_GRAMMAR_SHARE, _WORD_SHARE, _STORY_SHARE = 1.6, 0.3, 1.5
 _DEV_STORIES = 300
 # Beginnings tried in vain before a list of stories stays short.
 _TRIES = 20_000
@@ -81,8 +81,11 @@ def split(
     return Plan(
         sentences={"train": [t.text for t in train], **{s: _texts(stories[s]) for s in _HELD_OUT}},
         singles={
-            "train": [p.positive for p in grammatical_pairs(single, grammar, "train")]
-            + single_words("train"),
+            "train": [
+                *(p.positive for p in grammatical_pairs(single, grammar, "train")),
+                *word_sentences(single, round(sentences * _WORD_SHARE), "train"),
+                *single_words("train"),
+            ],
             "dev": [p.positive for p in grammatical_pairs(single, 200, "dev")]
             + single_words("dev"),
             "prompt": [],

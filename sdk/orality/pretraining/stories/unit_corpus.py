@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import soxr
 
 from orality.errors import CorpusError
-from orality.pretraining.data import Samples, Utterance
+from orality.pretraining.data import SAMPLE_RATE, Samples, Utterance
 from orality.pretraining.stories.grammar import Pool, lines
 from orality.pretraining.stories.joining import EDGE, trim
 from orality.pretraining.stories.phones import PAUSE
@@ -18,7 +23,12 @@ from orality.pretraining.unit_lm_data import Ids, UnitCorpus
 
 STORIES, SINGLES = 110_000, 60_000
 # Words in a carrier, grammatical sentences, and story sentences read alone.
-SHARES = (0.35, 0.60, 0.05)
+SHARES = (0.3, 0.6, 0.1)
+STORY_SHARE = 0.2
+HOP = 640  # samples a frame
+# How much faster or slower a sentence's second reading is.
+_SPEED = 0.08
+_SECOND = "@1"  # follows a sentence's id in that of its second reading
 
 
 def story_corpus(
@@ -32,8 +42,9 @@ def story_corpus(
 ) -> UnitCorpus:
     """A corpus of `stories` stories, each a new combination of spoken training sentences.
 
-    `units`: de-duplicated units by sentence id; `texts`: the text of every single sentence (those
-    that are no story's) by id; `sentences`: how many story sentences were planned.
+    `units`: de-duplicated units by sentence id, second readings among them; `texts`: the text of
+    every single sentence (those that are no story's) by id; `sentences`: how many story sentences
+    were planned.
     """
     pool = Pool(lines(random.Random(seed), sentences, "train"))
     draw = random.Random(seed + 77)
@@ -48,23 +59,33 @@ def story_corpus(
         ids = tuple(sentence_id(line.text, voice) for line in story.lines)
         if all(key in units for key in ids):
             composed.add(ids)
-    chosen = sorted(composed)
+    parts = sorted({key for story_ids in composed for key in story_ids})
     known = [key for key in texts if key in units]
     words = [key for key in known if len(texts[key].split()) <= 3]
     grammatical = [key for key in known if len(texts[key].split()) > 3]
-    parts = sorted({key for story_ids in chosen for key in story_ids})
+
+    def readings(key: str) -> list[str]:
+        return [name for name in (key, key + _SECOND) if name in units]
+
     return UnitCorpus(
         units=units,
-        stories=chosen,
-        singles=_mix(draw, [words, grammatical, parts]),
-        story_share=0.2,
+        stories=[tuple(draw.choice(readings(key)) for key in ids) for ids in sorted(composed)],
+        singles=_mix(
+            draw,
+            [[n for key in keys for n in readings(key)] for keys in (words, grammatical, parts)],
+        ),
+        story_share=STORY_SHARE,
     )
 
 
 def trimmed_speech(folder: Path) -> list[Utterance]:
-    """The sentences of a corpus with as much silence at the edges as between joined sentences."""
+    """The sentences of a corpus with as much silence at the edges as between joined sentences.
+
+    Each comes in two readings, the second a little faster or slower: a model that has heard the
+    same recording often enough knows it by heart.
+    """
     corpus = read_corpus(folder)
-    return [
+    first = [
         Utterance(
             id=row["id"],
             length=_trimmed_length(row),
@@ -74,6 +95,20 @@ def trimmed_speech(folder: Path) -> list[Utterance]:
         )
         for row in corpus.rows
     ]
+    return [reading for item in first for reading in (item, _second_reading(item))]
+
+
+def _second_reading(item: Utterance) -> Utterance:
+    rng = np.random.default_rng(crc32(item.id.encode()))
+    rate = round(SAMPLE_RATE * rng.uniform(1 - _SPEED, 1 + _SPEED))
+    skipped = int(rng.integers(HOP))  # so that frames begin elsewhere
+
+    def read() -> Samples:
+        changed = soxr.resample(item.read(), SAMPLE_RATE, rate)
+        return np.ascontiguousarray(changed[skipped:], dtype=np.float32)
+
+    length = round(item.length * rate / SAMPLE_RATE) - skipped
+    return replace(item, id=item.id + _SECOND, length=length, read=read, phones=())
 
 
 def _trimmed(corpus: SpokenCorpus, row: Row) -> Samples:

@@ -1,8 +1,11 @@
-"""Which attention implementation a model runs: chosen explicitly, and logged."""
+"""How packed rows attend: one interface, several backends, chosen explicitly and logged.
+
+`visible` is the mask that all of them honour; `eager` computes with it, the others without.
+"""
 
 from __future__ import annotations
 
-from orality.training.attention.choice import AUTO, choose_attention
-from orality.training.attention.registration import offer_attention
+from orality.training.attention.choice import AUTO, offer_attention, packed_attention
+from orality.training.attention.plan import Backend, RowAttention, visible
 
-__all__ = ["AUTO", "choose_attention", "offer_attention"]
+__all__ = ["AUTO", "Backend", "RowAttention", "offer_attention", "packed_attention", "visible"]

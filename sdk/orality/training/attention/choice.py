@@ -1,60 +1,142 @@
-"""Choosing an attention backend for a model."""
+"""Choosing an attention backend for a model, for as long as it is trained."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
-from transformers import AttentionInterface
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
 
 from orality.errors import TrainingError
-from orality.training.attention.registration import BUILT_IN
+from orality.training.attention.eager import eager
+from orality.training.attention.flex import flex
+from orality.training.attention.plan import Backend, RowAttention
+from orality.training.attention.sdpa import sdpa
+from orality.training.attention.xformers import has_kernels, xformers
 
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
+_NAME = "orality_packed"  # under which transformers knows `_attend`
+_BUILT_IN: dict[str, Backend] = {"eager": eager, "sdpa": sdpa, "xformers": xformers, "flex": flex}
+_offered: dict[str, Backend] = {}
 
 
-def choose_attention(module: nn.Module, backend: str = AUTO) -> str:
-    """Make `module` run `backend` and return its name.
+def offer_attention(name: str, backend: Backend) -> None:
+    """Make `backend` known to `packed_attention` as `name`; see `RowAttention` for the contract."""
+    if name in _BUILT_IN or name == AUTO:
+        raise ValueError(f"attention {name!r} is built in; offer yours under another name")
+    _offered[name] = backend
 
-    `eager` is the reference, `sdpa` is fused and runs everywhere; other names are those given to
-    `offer_attention`. `auto` takes `sdpa` where the model knows it. A module that is no
-    transformers model keeps its own attention (`auto`) or raises TrainingError.
+
+@contextmanager
+def packed_attention(module: nn.Module, name: str = AUTO) -> Iterator[Backend | None]:
+    """Let `module` read packed rows by the backend `name`, and restore its attention at the end.
+
+    `eager` is the reference, `sdpa` is fused and runs everywhere, `xformers` and `flex` are for
+    CUDA; other names are those given to `offer_attention`. `auto` takes `xformers` on CUDA where
+    its kernels load, else `sdpa`. Yields None for a module that is no transformers model: it keeps
+    its own attention (`auto`), and rows are padded instead; any other name raises TrainingError.
     """
     # Typed Any: transformers' switch is no part of nn.Module.
     model: Any = next((part for part in module.modules() if _can_switch(part)), None)
     if model is None:
-        if backend != AUTO:
+        if name != AUTO:
             raise TrainingError(
-                f"attention {backend!r} cannot be set on {type(module).__name__}, which is no "
+                f"attention {name!r} cannot be set on {type(module).__name__}, which is no "
                 "transformers model; use 'auto' to keep its own"
             )
-        logger.info("attention: %s keeps its own", type(module).__name__)
-        return "own"
-    name = _automatic(model) if backend == AUTO else backend
-    if name not in BUILT_IN and name not in AttentionInterface():
+        logger.info("attention: %s keeps its own, on padded rows", type(module).__name__)
+        yield None
+        return
+    device = next(module.parameters()).device
+    chosen = _automatic(device) if name == AUTO else name
+    backend = {**_BUILT_IN, **_offered}.get(chosen)
+    if backend is None:
+        known = ", ".join(repr(known) for known in (AUTO, *_BUILT_IN, *_offered))
+        raise TrainingError(f"attention {name!r} is unknown; wanted {known}")
+    before = model.config._attn_implementation
+    _set(model, _NAME)
+    logger.info("attention: %s on %s%s", chosen, device, "" if name == AUTO else ", as asked")
+    try:
+        yield backend
+    finally:
+        _set(model, before)
+
+
+def _automatic(device: torch.device) -> str:
+    return "xformers" if device.type == "cuda" and has_kernels(device) else "sdpa"
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    packing: RowAttention | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """transformers' attention function. Whatever it could not honour is an error."""
+    if packing is None:
+        raise TrainingError("a model in packed training was called without a packed row")
+    if attention_mask is not None:
+        raise TrainingError("packed rows carry their own mask; call the model without another")
+    if query.shape[0] != 1 or query.shape[2] != key.shape[2]:
         raise TrainingError(
-            f"attention {name!r} is unknown; wanted 'auto', 'eager', 'sdpa' or a name given to "
-            "offer_attention"
+            f"packed attention wants one row and no cached keys, got queries {tuple(query.shape)} "
+            f"and keys {tuple(key.shape)}"
         )
+    unhonoured = [
+        name
+        for name, given in {
+            "dropout": dropout > 0,
+            "sliding_window": _window(others.get("sliding_window"), query.shape[2]),
+            "softcap": others.get("softcap") is not None,
+            "s_aux": others.get("s_aux") is not None,
+        }.items()
+        if given
+    ]
+    if unhonoured:
+        raise TrainingError(
+            f"packed attention does not know this model's {', '.join(unhonoured)}; it would "
+            "compute something else than the model was trained for"
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return packing(query[0], key[0], value[0], scaling=scale)[None], None
+
+
+def _window(window: int | None, tokens: int) -> bool:
+    return window is not None and window < tokens
+
+
+def _no_mask(*args: Any, attention_mask: Tensor | None = None, **others: Any) -> None:
+    if attention_mask is not None:
+        raise TrainingError("packed rows carry their own mask; call the model without another")
+
+
+def _set(model: Any, name: str) -> None:
     try:
         model.set_attn_implementation(name)
     except (ImportError, ValueError) as error:
         raise TrainingError(f"attention {name!r} cannot run here: {error}") from error
     if model.config._attn_implementation != name:
         raise TrainingError(
-            f"attention {name!r} cannot be set on {type(model).__name__}; use 'auto' or 'eager'"
+            f"{type(model).__name__} does not take its attention from transformers' interface, so "
+            "it cannot read packed rows"
         )
-    reason = "the model has a fused kernel for it" if name == "sdpa" else "the model has no other"
-    logger.info("attention: %s (%s)", name, reason if backend == AUTO else "as asked")
-    return name
-
-
-def _automatic(model: Any) -> str:
-    return "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
 
 
 def _can_switch(module: nn.Module) -> bool:
     return hasattr(module, "set_attn_implementation") and hasattr(module, "config")
+
+
+AttentionInterface.register(_NAME, _attend)
+AttentionMaskInterface.register(_NAME, _no_mask)
