@@ -45,6 +45,16 @@ def test_steps_and_epochs_exclude_each_other():
         Recipe.parse(data)
 
 
+@pytest.mark.parametrize(
+    "training", [{"loss": "ipo", "label_smoothing": 0.1}, {"loss": "sigmoid", "margin": 0.5}]
+)
+def test_settings_that_a_loss_does_not_know_are_refused_before_anything_is_sampled(training):
+    data = toy()
+    data["training"] |= training
+    with pytest.raises(RecipeError, match=r"is for the loss"):
+        Recipe.parse(data)
+
+
 def test_an_unknown_name_lists_the_shipped_ones():
     with pytest.raises(RecipeError, match="tiny-table1"):
         Recipe.load("tinny")
