@@ -184,3 +184,14 @@ def test_importing_orality_and_listing_plugins_imports_no_torch():
 def test_the_toy_plugin_is_installed_with_the_core():
     assert {"toy"} <= set(load().names("slm"))
     assert isinstance(EntryPoint("toy", "orality.testing.toy", "orality").load(), object)
+
+
+def test_the_toy_components_need_no_pytest():
+    """`pip install -r requirements.txt` brings none, and the recipe `toy` works all the same."""
+    code = (
+        "import sys; sys.modules['pytest'] = None; from orality import load; "
+        "print(load().build('tokenizer', 'toy').unit_spec.codebook)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("toy")
