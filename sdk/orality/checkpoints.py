@@ -41,10 +41,12 @@ def find_checkpoint(
     own = shipped / checkpoint
     if re.fullmatch(r"[\w-]+", checkpoint) and (own / "config.json").is_file():
         return note_checkpoint(own)
+    if "://" in checkpoint:
+        return None
     path = Path(checkpoint).expanduser()
     if path.is_dir() or (files and path.exists()):
         return note_checkpoint(path)
-    # What fetch knows are bare names and OWNER/NAME.
+    # What fetch knows, but for addresses, are bare names and OWNER/NAME.
     looks_like_a_path = (
         path.is_absolute()
         or len(path.parts) > 2

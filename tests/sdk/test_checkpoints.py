@@ -64,7 +64,10 @@ def test_a_folder_is_found_by_its_path_and_by_its_home(
     assert find(home / "model", shipped) == home / "model"
 
 
-@pytest.mark.parametrize("name", ["twist-350m", "owner/model", "hub:owner/model@0123abc"])
+@pytest.mark.parametrize(
+    "name",
+    ["twist-350m", "owner/model", "hub:owner/model@0123abc", "https://example.org/a.zip#sha256=00"],
+)
 def test_a_name_that_is_no_path_is_left_to_fetch(shipped: Path, name: str) -> None:
     assert find(name, shipped) is None
 
