@@ -1,6 +1,6 @@
 """How packed rows attend: one interface, several backends, chosen explicitly and logged.
 
-`visible` is the mask that all of them honour; `eager` computes with it, the others without.
+`visible` is the mask that all of them honour, and that none of them makes.
 """
 
 from __future__ import annotations

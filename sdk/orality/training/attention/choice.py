@@ -37,10 +37,11 @@ def offer_attention(name: str, backend: Backend) -> None:
 def packed_attention(module: nn.Module, name: str = AUTO) -> Iterator[Backend | None]:
     """Let `module` read packed rows by the backend `name`, and restore its attention at the end.
 
-    `eager` is the reference, `sdpa` is fused and runs everywhere, `xformers` and `flex` are for
-    CUDA; other names are those given to `offer_attention`. `auto` takes `xformers` on CUDA where
-    its kernels load, else `sdpa`. Yields None for a module that is no transformers model: it keeps
-    its own attention (`auto`), and rows are padded instead; any other name raises TrainingError.
+    `eager` is made of matrix products, `sdpa` is fused, both run everywhere; `xformers` and `flex`
+    are for CUDA; other names are those given to `offer_attention`. `auto` takes `eager` on a CPU,
+    `xformers` on CUDA where its kernels load, else `sdpa`. Yields None for a module that is no
+    transformers model: it keeps its own attention (`auto`), and rows are padded instead; any other
+    name raises TrainingError.
     """
     # Typed Any: transformers' switch is no part of nn.Module.
     model: Any = next((part for part in module.modules() if _can_switch(part)), None)
@@ -69,7 +70,9 @@ def packed_attention(module: nn.Module, name: str = AUTO) -> Iterator[Backend | 
 
 
 def _automatic(device: torch.device) -> str:
-    return "xformers" if device.type == "cuda" and has_kernels(device) else "sdpa"
+    if device.type == "cuda":
+        return "xformers" if has_kernels(device) else "sdpa"
+    return "eager" if device.type == "cpu" else "sdpa"
 
 
 def _attend(
