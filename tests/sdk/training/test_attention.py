@@ -14,7 +14,7 @@ from orality.training.attention import offer_attention, packed_attention, visibl
 from orality.training.attention.eager import eager
 from orality.training.attention.flex import block_mask, flex
 from orality.training.attention.sdpa import sdpa
-from orality.training.attention.xformers import block_bias, xformers
+from orality.training.attention.xformers import block_bias, has_kernels, xformers
 from orality.training.log_probs import sum_log_probs
 from orality.training.packing import Branch, Group, Layout, pack
 
@@ -128,6 +128,22 @@ def test_on_a_gpu_each_backend_agrees_with_the_explicit_mask(backend, key_heads)
 @pytest.fixture
 def groups():
     return [Group(torch.arange(3, 8), (torch.arange(4, 9), torch.arange(5, 15)))]
+
+
+def test_xformers_has_kernels_only_where_one_goes_forward_and_one_backward(monkeypatch):
+    from xformers.ops import fmha
+
+    class Willing:
+        @staticmethod
+        def supports(row):
+            # Two continuations of one unit's read each, after a prompt of two.
+            return row.query.shape[1] == 4 and row.key.shape[1] == 3 + 3
+
+    assert not has_kernels(CPU)
+    monkeypatch.setattr(fmha, "ALL_FW_OPS", [*fmha.ALL_FW_OPS, Willing])
+    assert not has_kernels(CPU)
+    monkeypatch.setattr(fmha, "ALL_BW_OPS", [*fmha.ALL_BW_OPS, Willing])
+    assert has_kernels(CPU)
 
 
 def test_automatic_takes_eager_on_a_cpu_and_says_so(slm, caplog):

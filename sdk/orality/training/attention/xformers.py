@@ -9,7 +9,7 @@ from torch import Tensor
 
 from orality.errors import TrainingError
 from orality.training.attention.plan import RowAttention
-from orality.training.packing import Layout
+from orality.training.packing import Branch, Layout
 
 
 def xformers(layout: Layout, device: torch.device) -> RowAttention:
@@ -70,14 +70,19 @@ def block_bias(layout: Layout, device: torch.device) -> tuple[Any, Tensor]:
 
 
 def has_kernels(device: torch.device) -> bool:
-    """Whether xformers is installed and has a kernel, forward and backward, for the device."""
+    """Whether xformers is installed and has kernels for the device, forward and backward."""
     try:
         from xformers.ops import fmha
     except ImportError:
         return False
-    probe = torch.empty(1, 1, 1, 64, dtype=torch.bfloat16, device=device, requires_grad=True)
-    try:
-        fmha._dispatch_bw(fmha.Inputs(query=probe, key=probe, value=probe))
-    except (NotImplementedError, AttributeError, TypeError):
-        return False
-    return True
+    layout = Layout(4, (Branch((0, 2), (2, 3), leads=True), Branch((0, 2), (3, 4), leads=False)))
+    bias, keys = block_bias(layout, device)
+    query = torch.empty(
+        1, layout.tokens, 1, 64, dtype=torch.bfloat16, device=device, requires_grad=True
+    )
+    key = query.detach()[:, keys].requires_grad_()
+    row = fmha.Inputs(query=query, key=key, value=key, attn_bias=bias)
+    return all(
+        any(kernel.supports(row) for kernel in kernels)
+        for kernels in (fmha.ALL_FW_OPS, fmha.ALL_BW_OPS)
+    )
