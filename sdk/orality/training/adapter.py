@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from orality.errors import CheckpointError, TrainingError
 from orality.protocols import SpeechLM
 from orality.store.files import read_json
-from orality.training.checkpoints import whole_folder
+from orality.store.folders import whole_folder
 from orality.training.fingerprint import policy_fingerprint
 
 logger = logging.getLogger(__name__)

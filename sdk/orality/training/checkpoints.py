@@ -11,9 +11,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from orality.store.folders import newest_step, whole_folder, write_step
-
-__all__ = ["Checkpoint", "latest_checkpoint", "whole_folder", "write_checkpoint"]
+from orality.store.folders import newest_step, write_step
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from orality.errors import CheckpointError
 from orality.store import read_json
-from orality.training.checkpoints import whole_folder
+from orality.store.folders import whole_folder
 
 
 def combine_adapters(adapters: Sequence[Path], out: Path) -> Path:

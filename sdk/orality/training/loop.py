@@ -29,7 +29,7 @@ from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
 from orality.training.metrics import append_metrics, rewind_metrics
 from orality.training.packing import fill_rows
-from orality.training.schedule import groups_of_step, learning_rate, shares, total_steps
+from orality.training.schedule import learning_rate, shares, steps_from, total_steps
 
 logger = logging.getLogger(__name__)
 
@@ -122,10 +122,11 @@ def train(
     run: Any = torch.compile(model, dynamic=True) if settings.compile else model
     step_of = _Step(accelerator, model, partial(sum_log_probs, run, backend=backend), settings)
 
-    for step in range(outcome.steps, total):
+    steps = steps_from(sizes, per_step, first=outcome.steps, seed=seed)
+    for step, chosen in zip(range(outcome.steps, total), steps, strict=False):
         began = time.monotonic()
         torch.manual_seed(seed * 1_000_003 + step)  # only an adapter's dropout draws
-        batch = [items[i] for i in groups_of_step(sizes, per_step, step=step, seed=seed)]
+        batch = [items[index] for index in chosen]
         rate = learning_rate(
             step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, total=total
         )

@@ -32,11 +32,6 @@ class Group:
         """Places that the group takes in a row."""
         return len(self.prompt) + sum(len(ids) - 1 for ids in self.continuations)
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest sequence in it, prompt and continuation."""
-        return len(self.prompt) + max(len(ids) for ids in self.continuations)
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:

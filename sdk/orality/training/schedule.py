@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 
 from orality.errors import TrainingError
 
 
-@lru_cache(maxsize=4)
 def epoch(sizes: tuple[int, ...], per_step: int, *, number: int, seed: int) -> list[list[int]]:
     """The steps of one epoch as indices into `sizes`: every group once, in another order each time.
 
@@ -48,13 +47,14 @@ def total_steps(
     return steps
 
 
-def groups_of_step(sizes: tuple[int, ...], per_step: int, *, step: int, seed: int) -> Sequence[int]:
-    """Indices of the groups that step `step` (from 0) learns from."""
-    number = 0
-    while step >= len(now := epoch(sizes, per_step, number=number, seed=seed)):
-        step -= len(now)
-        number += 1
-    return now[step]
+def steps_from(
+    sizes: tuple[int, ...], per_step: int, *, first: int, seed: int
+) -> Iterator[list[int]]:
+    """Indices of the groups that step `first` (from 0) and all after it learn from, without end."""
+    for number in count():
+        steps = epoch(sizes, per_step, number=number, seed=seed)
+        yield from steps[first:]
+        first = max(0, first - len(steps))
 
 
 def shares(tokens: Sequence[int], processes: int) -> list[list[int]]:

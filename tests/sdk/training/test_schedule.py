@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,9 @@ from hypothesis import strategies as st
 from orality.errors import TrainingError
 from orality.training.schedule import (
     epoch,
-    groups_of_step,
     learning_rate,
     shares,
+    steps_from,
     total_steps,
 )
 
@@ -28,7 +30,7 @@ ONES = (1,) * 10
 
 
 def step_groups(sizes, per_step, count):
-    return [groups_of_step(sizes, per_step, step=step, seed=1) for step in range(count)]
+    return [next(steps_from(sizes, per_step, first=step, seed=1)) for step in range(count)]
 
 
 def test_an_epoch_sees_every_item_once_in_another_order_than_the_last():
@@ -39,8 +41,14 @@ def test_an_epoch_sees_every_item_once_in_another_order_than_the_last():
     assert [len(step) for step in steps] == [4, 4, 2] * 2
 
 
+def test_steps_from_the_middle_are_those_of_the_whole():
+    whole = list(islice(steps_from(ONES, 4, first=0, seed=1), 10))
+    for first in range(8):
+        assert list(islice(steps_from(ONES, 4, first=first, seed=1), 2)) == whole[first : first + 2]
+
+
 def test_a_step_never_holds_an_item_twice_when_there_are_few():
-    assert sorted(groups_of_step((1,) * 5, 512, step=3, seed=0)) == [0, 1, 2, 3, 4]
+    assert sorted(next(steps_from((1,) * 5, 512, first=3, seed=0))) == [0, 1, 2, 3, 4]
 
 
 @given(

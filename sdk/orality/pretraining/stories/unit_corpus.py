@@ -25,7 +25,7 @@ STORIES, SINGLES = 110_000, 60_000
 # Words in a carrier, grammatical sentences, and story sentences read alone.
 SHARES = (0.3, 0.6, 0.1)
 STORY_SHARE = 0.2
-HOP = 640  # samples a frame
+_HOP = 640  # samples a frame
 # How much faster or slower a sentence's second reading is.
 _SPEED = 0.08
 _SECOND = "@1"  # follows a sentence's id in that of its second reading
@@ -101,7 +101,7 @@ def trimmed_speech(folder: Path) -> list[Utterance]:
 def _second_reading(item: Utterance) -> Utterance:
     rng = np.random.default_rng(crc32(item.id.encode()))
     rate = round(SAMPLE_RATE * rng.uniform(1 - _SPEED, 1 + _SPEED))
-    skipped = int(rng.integers(HOP))  # so that frames begin elsewhere
+    skipped = int(rng.integers(_HOP))  # so that frames begin elsewhere
 
     def read() -> Samples:
         changed = soxr.resample(item.read(), SAMPLE_RATE, rate)
