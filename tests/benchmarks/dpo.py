@@ -250,12 +250,11 @@ def run_trl(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def matmul_rate(device: str) -> float:
-    """FLOP/s of a plain bfloat16 matmul here and now: the best of several."""
+    """FLOP/s of a plain bfloat16 matmul here and now: the best in half a second."""
     size = 1024 if device == "cpu" else 8192
     a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    best = float("inf")
-    for _ in range(12):
-        began = time.perf_counter()
+    best, end = float("inf"), time.perf_counter() + 0.5
+    while (began := time.perf_counter()) < end:
         _ = a @ b
         if device != "cpu":
             torch.cuda.synchronize()
@@ -267,8 +266,9 @@ def side(args: argparse.Namespace) -> None:
     """One run in this process; prints one line of JSON."""
     if args.threads:
         torch.set_num_threads(args.threads)
-    rate = matmul_rate(args.device)
+    before = matmul_rate(args.device)
     found = run_orality(args) if args.side == "orality" else run_trl(args)
+    rate = max(before, matmul_rate(args.device))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if args.device != "cpu":
         memory = torch.cuda.max_memory_allocated()
@@ -283,6 +283,31 @@ def side(args: argparse.Namespace) -> None:
     steps = sum(found["step_seconds"])
     found |= {"peak_bytes": memory, "flop": work, "rate": work / steps, "matmul_rate": rate}
     print("RESULT " + json.dumps(found))
+
+
+KERNELS = {
+    "linear layers": ("aten::mm", "aten::addmm"),
+    "attention": ("aten::bmm", "aten::baddbmm", "aten::_softmax", "aten::_softmax_backward_data",
+                  "aten::cat", "_Attention", "_AttentionBackward"),
+    "casts and copies": ("aten::copy_",),
+}  # fmt: skip
+
+
+def where(args: argparse.Namespace, case: str) -> None:
+    """Print which kinds of work our own time goes to, reference pass and steps together."""
+    args.case = case
+    run_orality(args)  # so that the profile sees no first-time costs
+    with torch.profiler.profile() as profile:
+        run_orality(args)
+    spent = {
+        event.key: event.self_cpu_time_total
+        for event in profile.key_averages()
+        if event.key not in ("aten::normal_", "aten::uniform_", "aten::fill_")  # a random model
+    }
+    whole = sum(spent.values())
+    for name, keys in KERNELS.items():
+        print(f"{case}: {sum(spent.pop(key, 0) for key in keys) / whole:.0%} {name}")
+    print(f"{case}: {sum(spent.values()) / whole:.0%} the rest")
 
 
 def measure(args: argparse.Namespace, name: str, case: str, **more: str) -> dict[str, Any]:
@@ -360,10 +385,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32)
     parser.add_argument("--per-step", type=int, default=8)
     parser.add_argument("--micro-batch", type=int, default=8, help="of the peer")
-    parser.add_argument("--max-tokens", type=int, default=3072)
+    parser.add_argument("--max-tokens", type=int, help="of a row; 1536 on a CPU, else 16384")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--precision", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--where", action="store_true", help="say what our own time goes to")
     parser.add_argument("--out", type=Path)
     # For one run in a process of its own:
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
@@ -371,8 +397,14 @@ def main() -> None:
     parser.add_argument("--order", help=argparse.SUPPRESS)
     parser.add_argument("--precompute", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.max_tokens is None:
+        args.max_tokens = 1536 if args.device == "cpu" else 16384
     if args.side:
         side(args)
+        return
+    if args.where:
+        for case in args.cases:
+            where(args, case)
         return
     results = []
     print(

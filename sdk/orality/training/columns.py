@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from orality.progress import Progress, silent
-from orality.training.devices import autocast
 from orality.training.log_probs import Score
 from orality.training.method import ItemT
 from orality.training.packing import fill_rows
+from orality.training.precision import autocast
 from orality.training.schedule import shares
 
 

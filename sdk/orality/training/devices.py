@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from torch import nn
 
 from orality.errors import TrainingError
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 def accelerator_for(module: nn.Module) -> Any:
@@ -30,10 +26,3 @@ def accelerator_for(module: nn.Module) -> Any:
             "start them with torchrun (CPU) or accelerate launch (GPU)"
         )
     return accelerator
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """bfloat16 where it is safe, or float32 throughout."""
-    if precision not in PRECISIONS:
-        raise TrainingError(f"got precision {precision!r}, wanted one of {', '.join(PRECISIONS)}")
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -25,6 +25,7 @@ from orality.training.checkpointing import recomputed_layers
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.loop import Settings, train
 from orality.training.method import ItemT, Method
+from orality.training.precision import cast_once
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ def fit(
         adapted(slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed) as policy,
         packed_attention(policy.module, attention) as backend,
         recomputed_layers(policy.module, on=settings.activation_checkpointing),
+        cast_once(policy.module, settings.precision),
         _no_cache(slm.module),
     ):
         module = policy.module

@@ -24,11 +24,12 @@ from orality.progress import Progress, silent
 from orality.training.attention import Backend
 from orality.training.checkpoints import latest_checkpoint, write_checkpoint
 from orality.training.columns import compute_columns, share_columns
-from orality.training.devices import PRECISIONS, accelerator_for, autocast
+from orality.training.devices import accelerator_for
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
 from orality.training.metrics import append_metrics, rewind_metrics
 from orality.training.packing import fill_rows
+from orality.training.precision import PRECISIONS, autocast
 from orality.training.schedule import learning_rate, shares, steps_from, total_steps
 
 logger = logging.getLogger(__name__)

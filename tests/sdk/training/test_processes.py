@@ -60,5 +60,6 @@ def test_two_processes_train_as_one_does(tmp_path):
     assert [line["step"] for line in two] == [1, 2, 3, 4, 5, 6]
     for expected, got in zip(one, two, strict=True):
         for name in ("loss", "reward_margin", "gradient_norm"):
-            assert got[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-7)
+            # A margin is a small difference of sums of tens of nats, each exact to 1e-6 or so.
+            assert got[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-6)
     assert two[-1]["dev_loss"] == pytest.approx(one[-1]["dev_loss"], rel=1e-5)

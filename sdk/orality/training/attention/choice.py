@@ -112,6 +112,8 @@ def _attend(
             f"packed attention does not know this model's {', '.join(unhonoured)}; it would "
             "compute something else than the model was trained for"
         )
+    # Rotary positions leave queries and keys in float32 under autocast.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return packing(query[0], key[0], value[0], scaling=scale)[None], None
 
