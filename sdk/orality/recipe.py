@@ -105,6 +105,8 @@ class TrainingOptions(_Section):
     evaluate_every: int = Field(50, ge=1)
     activation_checkpointing: bool = False
     compile: bool = False
+    shard: bool = False
+    """Divide the model's frozen weights among the processes, for models too large for one."""
     attention: str = "auto"
 
     @model_validator(mode="after")

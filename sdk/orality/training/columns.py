@@ -12,9 +12,8 @@ from torch import Tensor
 from orality.progress import Progress, silent
 from orality.training.log_probs import Score
 from orality.training.method import ItemT
-from orality.training.packing import fill_rows
 from orality.training.precision import autocast
-from orality.training.schedule import shares
+from orality.training.schedule import rows_of
 
 
 @torch.no_grad()
@@ -34,17 +33,20 @@ def compute_columns(
 
     Each process takes its share of the items; every process gets the whole result.
     """
-    tokens = [item.group.tokens for item in items]
-    own = shares(tokens, accelerator.num_processes)[accelerator.process_index]
+    rows = rows_of(
+        [item.group.tokens for item in items], max_tokens,
+        processes=accelerator.num_processes, process=accelerator.process_index,
+    )  # fmt: skip
+    own = sum(len(row) for row, counts in rows if counts)
     parts: list[tuple[list[int], Mapping[str, Tensor]]] = []
     done = 0
-    for row in fill_rows([tokens[index] for index in own], max_tokens):
-        chosen = [own[index] for index in row]
+    for row, counts in rows:
         with autocast(accelerator.device, precision):
-            sums = score([items[index].group for index in chosen])
-        parts.append((chosen, compute([items[index] for index in chosen], sums)))
-        done += len(row)
-        progress(stage, done, len(own))
+            sums = score([items[index].group for index in row])
+        if counts:
+            parts.append((row, compute([items[index] for index in row], sums)))
+            done += len(row)
+            progress(stage, done, own)
     return share_columns(accelerator, parts, items, columns=columns)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,10 +71,11 @@ def train_dpo(
     base = policy_fingerprint(slm)
 
     def prepare(
-        module: nn.Module, score: Score
+        module: nn.Module, score: Score, accelerator: Any
     ) -> tuple[Sequence[PreferenceItem], Sequence[PreferenceItem]]:
         known = with_references(
-            module, score, [*items, *dev_items], (*pairs, *dev_pairs), reference=reference or base,
+            module, score, [*items, *dev_items], (*pairs, *dev_pairs),
+            accelerator=accelerator, reference=reference or base,
             store=out / "reference.json", max_tokens=settings.max_tokens,
             precision=settings.precision, progress=progress,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from torch import nn
 
 from orality.errors import TrainingError
@@ -22,10 +22,12 @@ from orality.store.files import read_json, write_json
 from orality.training.adapter import adapted, save_adapter
 from orality.training.attention import AUTO, packed_attention
 from orality.training.checkpointing import recomputed_layers
+from orality.training.devices import accelerator_for, require_agreement
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.loop import Settings, train
 from orality.training.method import ItemT, Method
 from orality.training.precision import cast_once
+from orality.training.sharding import sharded
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class TrainResult:
 def fit(
     slm: SpeechLM,
     method: Method[ItemT],
-    prepare: Callable[[nn.Module, Score], tuple[Sequence[ItemT], Sequence[ItemT]]],
+    prepare: Callable[[nn.Module, Score, Any], tuple[Sequence[ItemT], Sequence[ItemT]]],
     settings: Settings,
     *,
     base: str,
@@ -77,7 +79,8 @@ def fit(
 ) -> TrainResult:
     """Train an adapter for `slm`, save it, and leave `slm` as it was.
 
-    `prepare` gets the adapted module and how to score with it, and returns training and dev items.
+    `prepare` gets the adapted module, how to score with it, and the accelerator that it is on; it
+    returns training and dev items.
     `base` and `data` are fingerprints of the model and of what is learned from, `options` the
     method's own settings: a folder that holds another training is refused, a finished one is not
     trained again.
@@ -89,12 +92,16 @@ def fit(
         )
     adapter = out / "adapter" if adapter is None else adapter
     # How much fits in memory is the machine's affair: a training may continue on another.
-    machine = {"max_tokens", "activation_checkpointing", "compile"}
+    machine = {"max_tokens", "activation_checkpointing", "compile", "shard"}
     fixed = {k: v for k, v in asdict(settings).items() if k not in machine}
     identity = {
         "method": method.name, "base": base, "data": data, **fixed, **options, "lora": asdict(lora),
     }  # fmt: skip
-    _claim(out / "training.json", identity)
+    accelerator = accelerator_for(slm.module, shard=settings.shard)
+    require_agreement(accelerator, json.dumps(identity, sort_keys=True))
+    if accelerator.is_main_process:
+        _claim(out / "training.json", identity)
+    accelerator.wait_for_everyone()
     if (out / "result.json").is_file() and adapter.is_dir():
         logger.info("%s is finished; nothing to train", out)
         return TrainResult(adapter=adapter, seconds=0.0, **read_json(out / "result.json"))
@@ -103,21 +110,22 @@ def fit(
     seed = settings.seed
     with (
         adapted(slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed) as policy,
-        packed_attention(policy.module, attention) as backend,
-        recomputed_layers(policy.module, on=settings.activation_checkpointing),
-        cast_once(policy.module, settings.precision),
         _no_cache(slm.module),
+        cast_once(policy.module, settings.precision),
+        sharded(policy.module, accelerator, on=settings.shard) as module,
+        packed_attention(module, attention) as backend,
+        recomputed_layers(module, on=settings.activation_checkpointing),
     ):
-        module = policy.module
-        items, dev_items = prepare(module, partial(sum_log_probs, module, backend=backend))
+        score = partial(sum_log_probs, module, backend=backend)
+        items, dev_items = prepare(module, score, accelerator)
         outcome = train(
-            module, method, items, dev_items, settings, backend=backend, out=out, progress=progress
-        )
-        state = PartialState()
-        if state.is_main_process:
+            module, method, items, dev_items, settings, accelerator=accelerator,
+            backend=backend, out=out, progress=progress,
+        )  # fmt: skip
+        if accelerator.is_main_process:
             save_adapter(policy, adapter, base=base)
             write_json(out / "result.json", asdict(outcome))
-        state.wait_for_everyone()
+        accelerator.wait_for_everyone()
     return TrainResult(adapter=adapter, seconds=time.monotonic() - began, **asdict(outcome))
 
 

@@ -10,7 +10,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,13 +23,12 @@ from orality.progress import Progress, silent
 from orality.training.attention import Backend
 from orality.training.checkpoints import latest_checkpoint, write_checkpoint
 from orality.training.columns import compute_columns, share_columns
-from orality.training.devices import accelerator_for
+from orality.training.devices import sum_gradients
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
 from orality.training.metrics import append_metrics, rewind_metrics
-from orality.training.packing import fill_rows
 from orality.training.precision import PRECISIONS, autocast
-from orality.training.schedule import learning_rate, shares, steps_from, total_steps
+from orality.training.schedule import learning_rate, rows_of, steps_from, total_steps
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ class Settings:
     read in rows of at most `max_tokens` tokens, as many as it takes: neither the rows nor the
     number of processes change the loss. `precision`: float32 or bfloat16.
     `activation_checkpointing` saves memory for a third more time; `compile` lets torch.compile
-    fuse the model.
+    fuse the model; `shard` divides the frozen weights among the processes.
     """
 
     learning_rate: float = 1e-6
@@ -59,6 +57,7 @@ class Settings:
     evaluate_every: int = 50
     activation_checkpointing: bool = False
     compile: bool = False
+    shard: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,6 +92,7 @@ def train(
     dev_items: Sequence[ItemT],
     settings: Settings,
     *,
+    accelerator: Any,
     backend: Backend | None,
     out: Path,
     progress: Progress = silent,
@@ -104,7 +104,6 @@ def train(
     again with the same arguments. Raises TrainingError, naming the items, when a loss or a
     gradient is not finite; the checkpoints written before stay.
     """
-    accelerator = accelerator_for(module)
     sizes = tuple(len(item.ids) for item in items)
     per_step, seed = settings.items_per_step, settings.seed
     total = total_steps(sizes, per_step, seed=seed, steps=settings.steps, epochs=settings.epochs)
@@ -113,15 +112,14 @@ def train(
             "%d warm-up steps in a training of %d: the learning rate never reaches its peak",
             settings.warmup_steps, total,
         )  # fmt: skip
-    model = accelerator.prepare(module)
     weights = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.AdamW(weights.values(), lr=0.0, weight_decay=0.0, fused=True)
     best = {name: weight.detach().clone() for name, weight in weights.items()}
     outcome = _resume(out, weights, best, optimizer)
     rewind_metrics(out / "metrics.jsonl", outcome.steps)
     saved = time.monotonic()
-    run: Any = torch.compile(model, dynamic=True) if settings.compile else model
-    step_of = _Step(accelerator, model, partial(sum_log_probs, run, backend=backend), settings)
+    run: Any = torch.compile(module, dynamic=True) if settings.compile else module
+    step_of = _Step(accelerator, partial(sum_log_probs, run, backend=backend), settings)
 
     steps = steps_from(sizes, per_step, first=outcome.steps, seed=seed)
     for step, chosen in zip(range(outcome.steps, total), steps, strict=False):
@@ -136,6 +134,7 @@ def train(
 
         _set_dropout(module, on=True)
         columns = step_of(method, batch, number=step + 1)
+        sum_gradients(accelerator, weights.values())
         norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm))
         if not math.isfinite(norm):
             raise _not_finite("gradient", step + 1, [name for item in batch for name in item.ids])
@@ -181,7 +180,6 @@ class _Step:
     """Forward and backward of a whole step, in as many rows as it takes."""
 
     accelerator: Any
-    model: nn.Module
     score: Score
     settings: Settings
 
@@ -190,32 +188,26 @@ class _Step:
     ) -> dict[str, Tensor]:
         """Accumulate the gradient of the mean loss; returns the columns of all that was read."""
         accelerator = self.accelerator
-        processes = accelerator.num_processes
-        tokens = [item.group.tokens for item in batch]
-        own = shares(tokens, processes)[accelerator.process_index]
-        # Gradients are averaged over processes, the loss over all that the step holds.
-        share = processes / sum(len(item.ids) for item in batch)
-        if not own:  # every process has to go backward, this one for nothing
-            own, share = [0], 0.0
-        rows = fill_rows([tokens[index] for index in own], self.settings.max_tokens)
+        share = 1 / sum(len(item.ids) for item in batch)
+        rows = rows_of(
+            [item.group.tokens for item in batch], self.settings.max_tokens,
+            processes=accelerator.num_processes, process=accelerator.process_index,
+        )  # fmt: skip
         parts = []
-        for place, row in enumerate(rows, start=1):
-            indices = [own[index] for index in row]
+        for indices, counts in rows:
             some = [batch[index] for index in indices]
-            waiting = accelerator.no_sync(self.model) if place < len(rows) else nullcontext()
             try:
-                with waiting:
-                    with autocast(accelerator.device, self.settings.precision):
-                        sums = self.score([item.group for item in some])
-                    columns = method.losses(some, sums)
-                    accelerator.backward(columns["loss"].sum() * share)
+                with autocast(accelerator.device, self.settings.precision):
+                    sums = self.score([item.group for item in some])
+                columns = method.losses(some, sums)
+                torch.autograd.backward(columns["loss"].sum() * (share if counts else 0.0))
             except torch.OutOfMemoryError as error:
                 raise TrainingError(
                     f"out of memory at step {number} with max_tokens={self.settings.max_tokens}; "
                     "lower it, or set activation_checkpointing, and start again: training "
                     "continues from the last checkpoint"
                 ) from error
-            if share:
+            if counts:
                 parts.append((indices, columns))
         # One look at the results a step: each would make a GPU wait.
         columns = share_columns(accelerator, parts, batch, columns=method.columns)

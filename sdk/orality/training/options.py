@@ -38,6 +38,7 @@ def optimization_of(recipe: Recipe) -> dict[str, Any]:
             evaluate_every=options.evaluate_every,
             activation_checkpointing=options.activation_checkpointing,
             compile=options.compile,
+            shard=options.shard,
             seed=recipe.seed,
         ),
         "lora": Lora(r=options.lora_r, alpha=options.lora_alpha, dropout=options.lora_dropout),

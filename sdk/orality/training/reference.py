@@ -15,7 +15,6 @@ from orality.errors import TrainingError
 from orality.progress import Progress, silent
 from orality.store.files import read_json, write_json
 from orality.training.columns import compute_columns
-from orality.training.devices import accelerator_for
 from orality.training.log_probs import Score
 from orality.training.preferences import PreferenceItem
 from orality.types import PreferencePair
@@ -38,6 +37,7 @@ def with_references(
     items: Sequence[PreferenceItem],
     pairs: Sequence[PreferencePair],
     *,
+    accelerator: Any,
     reference: str,
     store: Path,
     max_tokens: int,
@@ -55,7 +55,7 @@ def with_references(
     carried = _carried(pairs, reference)
 
     def compute(some: Sequence[PreferenceItem]) -> Sums:
-        return _compute(module, score, some, max_tokens, precision, progress)
+        return _compute(module, score, some, accelerator, max_tokens, precision, progress)
 
     known: dict[str, tuple[float, float]] = {**carried, **_read(store, reference)}
     missing = [item for item in items if any(name not in known for name in item.ids)]
@@ -63,7 +63,8 @@ def with_references(
         logger.info("computing the reference of %d prompts' pairs", len(missing))
         known = {**compute(missing), **known}
         kept = {name: both for name, both in known.items() if name not in carried}
-        write_json(store, {"reference": reference, "sums": kept})
+        if accelerator.is_main_process:
+            write_json(store, {"reference": reference, "sums": kept})
     sample = [item for item in items if all(name in carried for name in item.ids)][:SAMPLE]
     if sample:
         _compare(carried, compute(sample), sample)
@@ -79,12 +80,12 @@ def _compute(
     module: Any,
     score: Score,
     items: Sequence[PreferenceItem],
+    accelerator: Any,
     max_tokens: int,
     precision: str,
     progress: Progress,
 ) -> Sums:
-    accelerator = accelerator_for(module)
-    module.to(accelerator.device).eval()
+    module.eval()
     with module.disable_adapter():
         columns = compute_columns(
             accelerator, score, items, _sides,

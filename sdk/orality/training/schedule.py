@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 
 from orality.errors import TrainingError
+from orality.training.packing import fill_rows
 
 
 def epoch(sizes: tuple[int, ...], per_step: int, *, number: int, seed: int) -> list[list[int]]:
@@ -66,6 +67,25 @@ def shares(tokens: Sequence[int], processes: int) -> list[list[int]]:
         found[least].append(index)
         load[least] += tokens[index]
     return found
+
+
+def rows_of(
+    tokens: Sequence[int], max_tokens: int, *, processes: int, process: int
+) -> list[tuple[list[int], bool]]:
+    """What one of the processes reads: rows of indices into `tokens`, and whether each counts.
+
+    Every process gets as many rows, because sharded weights are gathered by all of them at once;
+    one that has less to do reads its smallest group again, for nothing.
+    """
+    parts = shares(tokens, processes)
+    rows = [
+        [[part[index] for index in row] for row in fill_rows([tokens[i] for i in part], max_tokens)]
+        for part in parts
+    ]
+    own = [(row, True) for row in rows[process]]
+    smallest = min(range(len(tokens)), key=lambda index: tokens[index])
+    idle = max(map(len, rows)) - len(own)
+    return own + [([smallest], False)] * idle
 
 
 def learning_rate(step: int, *, peak: float, warmup_steps: int, total: int) -> float:

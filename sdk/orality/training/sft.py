@@ -59,7 +59,7 @@ def train_sft(
     return fit(
         slm,
         sft_method(),
-        lambda module, score: (items[: len(sequences)], items[len(sequences) :]),
+        lambda module, score, accelerator: (items[: len(sequences)], items[len(sequences) :]),
         settings or Settings(),
         base=policy_fingerprint(slm),
         data=data_fingerprint(
