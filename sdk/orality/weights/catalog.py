@@ -17,6 +17,16 @@ def _twist(size: str) -> Checkpoint:
     return Checkpoint(f"twist-{size.lower()}", (source,))
 
 
+def _whisper(size: str, revision: str) -> Checkpoint:
+    # The repositories also hold the weights in four other formats.
+    files = (
+        "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
+        "tokenizer_config.json", "model.safetensors",
+    )  # fmt: skip
+    hub = Hub(f"openai/whisper-{size}", revision, files)
+    return Checkpoint(f"whisper-{size}", (hub,), license="Apache-2.0")
+
+
 _ALL = (
     Checkpoint(
         "mhubert-base-25hz",
@@ -55,6 +65,8 @@ _ALL = (
             ),
         ),
     ),
+    _whisper("large-v2", "ae4642769ce2ad8fc292556ccea8e901f1530655"),
+    _whisper("large-v3", "06f233fe06e710322aca913c1bc4249a0d71fce1"),
 )
 
 CATALOG: Mapping[str, Checkpoint] = MappingProxyType({item.name: item for item in _ALL})

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from orality import CheckpointError, ComponentConfig, Transcriber, TranscriberSpec, hookimpl
 from orality.checkpoints import read_json
 
@@ -16,20 +18,32 @@ class WhisperConfig(ComponentConfig):
     """Which Whisper listens, and how."""
 
     checkpoint: str = "tiny.en"
-    """`tiny.en`, or anything `orality.fetch` resolves to a transformers Whisper folder."""
+    """`tiny.en`, `large-v2`, `large-v3`, or anything `orality.fetch` resolves to a transformers
+    Whisper folder."""
     language: str = "en"
     """Spoken language, ISO 639-1; the default when `transcribe` is not told another."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """`translate` writes English, whatever is spoken (multilingual checkpoints only)."""
+    timestamps: bool = False
+    """Whether transcripts carry the time of every word."""
     device: str = "auto"
     batch_seconds: float = 120.0
     """Audio per batch, padding included."""
     no_speech_threshold: float = 0.6
     """Silence is reported above this probability of no speech, if the words are unsure too."""
 
+    @model_validator(mode="after")
+    def _only_spoken_words_have_times(self) -> WhisperConfig:
+        if self.timestamps and self.task == "translate":
+            raise ValueError(
+                "the words of a translation are never spoken, so they have no times; leave out "
+                "timestamps or translate"
+            )
+        return self
+
 
 def build(config: WhisperConfig) -> Transcriber:
-    from orality_asr_whisper.transcriber import load
+    from orality_asr_whisper.loading import load
 
     return load(config)
 
@@ -38,11 +52,14 @@ def languages(config: WhisperConfig) -> frozenset[str] | None:
     """English for `.en` checkpoints; None (any) where that cannot be told from small files."""
     if config.checkpoint == "tiny.en":
         return frozenset({"en"})
+    folder = Path(config.checkpoint).expanduser()
     try:
-        content = read_json(Path(config.checkpoint).expanduser() / "config.json")
+        english = read_json(folder / "config.json").get("vocab_size") == _ENGLISH_VOCABULARY
+        generation = folder / "generation_config.json"
+        stated = read_json(generation).get("is_multilingual") if generation.exists() else None
     except CheckpointError:
         return None
-    return frozenset({"en"}) if content.get("vocab_size") == _ENGLISH_VOCABULARY else None
+    return frozenset({"en"}) if stated is False or (stated is None and english) else None
 
 
 def output_language(config: WhisperConfig) -> str | None:

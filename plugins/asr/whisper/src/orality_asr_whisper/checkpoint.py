@@ -1,4 +1,4 @@
-"""The Whisper checkpoint this plugin knows by name."""
+"""The Whisper checkpoints this plugin knows by name."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ TINY_EN = Checkpoint(
     convert=convert,
     license="MIT",
 )
+
+NAMES: dict[str, Checkpoint | str] = {
+    "tiny.en": TINY_EN,
+    "large-v2": "whisper-large-v2",
+    "large-v3": "whisper-large-v3",
+}
+"""A name in a recipe, and what `orality.fetch` is to be asked for."""

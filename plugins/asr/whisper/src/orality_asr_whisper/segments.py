@@ -10,6 +10,7 @@ from orality_asr_whisper.features import SAMPLE_RATE
 LONGEST = 24 * SAMPLE_RATE  # five seconds of silence still fit behind it
 _SEARCH = 8 * SAMPLE_RATE  # a cut is looked for in the last so many samples
 _FRAME = SAMPLE_RATE // 50
+FRAME_SECONDS = 0.02
 _TAIL = SAMPLE_RATE // 2  # the encoder hears the end of the last word
 _STEP = SAMPLE_RATE
 
@@ -17,13 +18,16 @@ SILENCE_DBFS = -55.0
 SHORTEST_SPEECH = 0.06
 
 
+def frame_power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of each whole 20 ms around its mean, so that an offset is no sound: (frames,)."""
+    frames = len(samples) // _FRAME
+    shaped = samples[: frames * _FRAME].reshape(frames, _FRAME).astype(np.float64)
+    return np.asarray(shaped.var(axis=1)) if frames else np.zeros(0)
+
+
 def is_silent(samples: NDArray[np.float32]) -> bool:
     """Whether fewer than 60 ms of 20 ms frames are louder than -55 dB of full scale."""
-    frames = len(samples) // _FRAME
-    if frames == 0:
-        return True
-    power = np.square(samples[: frames * _FRAME].reshape(frames, _FRAME)).mean(axis=1)
-    loud = int((power > 10 ** (SILENCE_DBFS / 10)).sum())
+    loud = int((frame_power(samples) > 10 ** (SILENCE_DBFS / 10)).sum())
     return loud * _FRAME / SAMPLE_RATE < SHORTEST_SPEECH
 
 
@@ -31,8 +35,7 @@ def cut(samples: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Pieces of at most 24 s, cut at the quietest 20 ms of the last 8 s of each."""
     pieces = []
     while len(samples) > LONGEST:
-        window = samples[LONGEST - _SEARCH : LONGEST].reshape(-1, _FRAME)
-        quietest = int(np.square(window).mean(axis=1).argmin())
+        quietest = int(frame_power(samples[LONGEST - _SEARCH : LONGEST]).argmin())
         end = LONGEST - _SEARCH + quietest * _FRAME + _FRAME // 2
         pieces.append(samples[:end])
         samples = samples[end:]

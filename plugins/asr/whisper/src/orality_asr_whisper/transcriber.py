@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from orality import CheckpointError, CompatibilityError, Transcript, Waveform, fetch, resample
-from orality.checkpoints import read_json
+from orality import CompatibilityError, Transcript, Waveform, Word, resample
 from orality_asr_whisper import WhisperConfig
-from orality_asr_whisper.checkpoint import TINY_EN
+from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
 from orality_asr_whisper.decoding import Decoded, Rules, encode, greedy, silence, with_silence
 from orality_asr_whisper.features import SAMPLE_RATE, log_mel
 from orality_asr_whisper.segments import cut, is_silent, padded_length
+from orality_asr_whisper.words import group, timed
 
 # Words surer than this (mean log-probability) count even where silence seems likely, as in
 # "Robust Speech Recognition via Large-Scale Weak Supervision", section 4.5.
 _SURE = -1.0
+# How much a text that goes round in circles can be compressed, as there.
+_LOOP = 2.4
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a checkpoint never says, whether it knows languages, and which heads (layer, head)
+    follow the speech."""
+
+    suppressed: tuple[int, ...]
+    suppressed_first: tuple[int, ...]
+    multilingual: bool
+    alignment_heads: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Part of the recording `index` of a batch, from `start` seconds on."""
+
+    index: int
+    start: float
+    samples: NDArray[np.float32]
 
 
 class WhisperTranscriber:
@@ -29,16 +52,13 @@ class WhisperTranscriber:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(
-        self, model: Any, tokenizer: Any, config: WhisperConfig, suppressed: dict[str, list[int]]
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, config: WhisperConfig, habits: Habits) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._config = config
-        self._suppressed = suppressed
+        self._habits = habits
         with torch.inference_mode():
             self._silence = silence(model, model.config.num_mel_bins)
-        self._multilingual = model.config.vocab_size >= 51865
 
     def transcribe(
         self, batch: Sequence[Waveform], *, language: str | None = None
@@ -46,51 +66,80 @@ class WhisperTranscriber:
         """Write down each waveform; silence gives an empty text with no confidence.
 
         Recordings over 24 s are cut at quiet places. `confidence`: exp of the tokens' mean
-        log-probability. CompatibilityError for a language the checkpoint does not know.
+        log-probability. `words`: where the configuration asks for their times. CompatibilityError
+        for a language the checkpoint does not know.
         """
         spoken = language or self._config.language
         rules = self._rules(spoken)
-        pieces: list[tuple[int, NDArray[np.float32]]] = []
-        for index, waveform in enumerate(batch):
-            samples = np.nan_to_num(resample(waveform, SAMPLE_RATE).samples)
-            pieces += [(index, piece) for piece in cut(samples) if not is_silent(piece)]
-        decoded: dict[int, Decoded] = {}
-        for rows in _batches([len(p) for _, p in pieces], self._config.batch_seconds):
-            found = self._decode([pieces[row][1] for row in rows], rules)
-            decoded |= dict(zip(rows, found, strict=True))
-        heard: list[list[Decoded]] = [[] for _ in batch]
-        for row, (index, _) in enumerate(pieces):
-            item = decoded[row]
-            unsure = item.mean_log_prob < _SURE
-            if item.ids and not (unsure and item.no_speech > self._config.no_speech_threshold):
-                heard[index].append(item)
+        pieces = [piece for index, waveform in enumerate(batch) for piece in _cut(index, waveform)]
+        found: dict[int, tuple[Decoded, list[Word]]] = {}
+        for rows in _batches([len(p.samples) for p in pieces], self._config.batch_seconds):
+            clips = [pieces[row] for row in rows]
+            found |= dict(zip(rows, self._decode(clips, rules, spoken), strict=True))
+        heard: list[list[tuple[Decoded, list[Word]]]] = [[] for _ in batch]
+        for row, piece in enumerate(pieces):
+            item, words = found[row]
+            if self._is_speech(item):
+                heard[piece.index].append((item, words))
         written = "en" if self._config.task == "translate" else spoken
         return [self._transcript(items, written) for items in heard]
 
-    def _decode(self, clips: list[NDArray[np.float32]], rules: Rules) -> list[Decoded]:
-        length = padded_length(len(clips[0]))
-        padded = np.zeros((len(clips), length), np.float32)
+    def _decode(
+        self, pieces: list[_Piece], rules: Rules, language: str
+    ) -> list[tuple[Decoded, list[Word]]]:
+        clips = [piece.samples for piece in pieces]
+        padded = np.zeros((len(clips), padded_length(len(clips[0]))), np.float32)
         for row, clip in enumerate(clips):
             padded[row, : len(clip)] = clip
         with torch.inference_mode():
             samples = torch.from_numpy(padded).to(self._model.device)
             mels = log_mel(samples, self._model.config.num_mel_bins).to(self._model.dtype)
-            seconds = [len(clip) / SAMPLE_RATE for clip in clips]
             states = with_silence(encode(self._model, mels), self._silence)
-            return greedy(self._model, states, rules, seconds)
+            seconds = [len(clip) / SAMPLE_RATE for clip in clips]
+            decoded = greedy(self._model, states, rules, seconds)
+            words: list[list[Word]] = [[] for _ in clips]
+            rows = [row for row, item in enumerate(decoded) if self._is_speech(item)]
+            if self._config.timestamps and rows:
+                starts = token_starts(
+                    self._model,
+                    states[rows],
+                    rules,
+                    [decoded[row].ids for row in rows],
+                    self._habits.alignment_heads,
+                    [math.ceil(seconds[row] / SECONDS_PER_STATE) for row in rows],
+                )
+                for row, times in zip(rows, starts, strict=True):
+                    grouped = group(decoded[row].ids, self._tokenizer.decode, language)
+                    words[row] = timed(grouped, times, clips[row], offset=pieces[row].start)
+        return list(zip(decoded, words, strict=True))
 
-    def _transcript(self, items: list[Decoded], language: str) -> Transcript:
+    def _is_speech(self, item: Decoded) -> bool:
+        text, silence = self._tokenizer.decode(item.ids), self._config.no_speech_threshold
+        if item.mean_log_prob < _SURE and item.no_speech > silence:
+            return False
+        # Of a hum it is ever surer, dot after dot; people who repeat themselves sound like speech.
+        if _compression(text) > _LOOP and item.no_speech > (1 + silence) / 2:
+            return False
+        return any(map(str.isalnum, text))
+
+    def _transcript(self, items: list[tuple[Decoded, list[Word]]], language: str) -> Transcript:
+        task = self._config.task
         if not items:
-            return Transcript("", language=language, task=self._config.task)
-        text = " ".join(self._tokenizer.decode(item.ids).strip() for item in items).strip()
-        tokens = [len(item.ids) + 1 for item in items]
-        total = sum(item.mean_log_prob * n for item, n in zip(items, tokens, strict=True))
-        confidence = min(1.0, math.exp(total / sum(tokens)))
-        return Transcript(text, language=language, task=self._config.task, confidence=confidence)
+            return Transcript("", language=language, task=task)
+        texts = [self._tokenizer.decode(item.ids).strip() for item, _ in items]
+        tokens = [len(item.ids) + 1 for item, _ in items]
+        total = sum(item.mean_log_prob * n for (item, _), n in zip(items, tokens, strict=True))
+        return Transcript(
+            " ".join(text for text in texts if text),
+            language=language,
+            task=task,
+            words=tuple(word for _, words in items for word in words),
+            confidence=min(1.0, math.exp(total / sum(tokens))),
+        )
 
     def _rules(self, language: str) -> Rules:
         names = ["<|startoftranscript|>"]
-        if self._multilingual:
+        if self._habits.multilingual:
             names += [f"<|{language}|>", f"<|{self._config.task}|>"]
         elif language != "en" or self._config.task != "transcribe":
             raise CompatibilityError(
@@ -109,42 +158,25 @@ class WhisperTranscriber:
             prompt=tuple(ids),
             end=end,
             no_speech=next((i for i in silent if i is not None), None),
-            suppressed=(*self._suppressed["suppress_tokens"], *special),
-            suppressed_first=tuple(self._suppressed["begin_suppress_tokens"]),
+            suppressed=(*self._habits.suppressed, *special),
+            suppressed_first=self._habits.suppressed_first,
         )
 
 
-def load(config: WhisperConfig) -> WhisperTranscriber:
-    """Read the checkpoint; CheckpointError when the folder is not a transformers Whisper."""
-    from tokenizers import Tokenizer
-    from transformers import WhisperForConditionalGeneration
-
-    folder = fetch(TINY_EN if config.checkpoint == "tiny.en" else config.checkpoint)
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    # Half precision is for the GPU: a CPU multiplies float16 some hundred times slower.
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
-    try:
-        model = WhisperForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
-        )
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:
-        raise CheckpointError(
-            f"{folder} cannot be read as a transformers Whisper folder with model.safetensors and "
-            f"tokenizer.json: {error}"
-        ) from error
-    return WhisperTranscriber(
-        model.eval().requires_grad_(False).to(device), tokenizer, config, _suppressed(folder)
-    )
+def _compression(text: str) -> float:
+    content = text.encode()
+    return len(content) / len(zlib.compress(content))
 
 
-def _suppressed(folder: Path) -> dict[str, list[int]]:
-    path = folder / "generation_config.json"
-    content = read_json(path) if path.exists() else {}
-    names = ("suppress_tokens", "begin_suppress_tokens")
-    return {name: [i for i in content.get(name) or [] if i >= 0] for name in names}
+def _cut(index: int, waveform: Waveform) -> Iterator[_Piece]:
+    """The parts of a recording that hold sound."""
+    samples = resample(waveform, SAMPLE_RATE).samples
+    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    start = 0
+    for part in cut(samples):
+        if not is_silent(part):
+            yield _Piece(index, start / SAMPLE_RATE, part)
+        start += len(part)
 
 
 def _batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
