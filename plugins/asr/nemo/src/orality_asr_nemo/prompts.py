@@ -70,5 +70,5 @@ class Prompt:
 
     def _defaults(self) -> dict[str, Any]:
         turns = self._prompt.get_default_dialog_slots()
-        user = next((turn["slots"] for turn in turns if turn["role"] == "user"), {})
+        user: dict[str, Any] = next((turn["slots"] for turn in turns if turn["role"] == "user"), {})
         return {name: value for name, value in user.items() if value is not None}

@@ -80,7 +80,8 @@ def first_frames(cost: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _path_starts(matrix: torch.Tensor) -> NDArray[np.float64]:
-    return first_frames(-matrix.double().cpu().numpy()) * SECONDS_PER_STATE
+    frames = first_frames(-matrix.double().cpu().numpy())
+    return frames.astype(np.float64) * SECONDS_PER_STATE
 
 
 def _follow(
