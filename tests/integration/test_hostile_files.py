@@ -21,6 +21,7 @@ import torch
 
 import orality
 from orality import OralityError
+from orality.corpus import load_corpus
 from orality.recipe import Recipe
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -44,6 +45,15 @@ def copied(name: str, to: Path) -> Path:
 
 def build(kind: str, name: str, **options: Any) -> None:
     orality.build(kind, name, device="cpu", **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_imported_once() -> None:
+    """Loading the libraries is no part of an attack's time."""
+    kmeans = str(GOLDEN / "hubert25/km500.bin")
+    build("tokenizer", "hubert", checkpoint=str(GOLDEN / "hubert25/hf"), kmeans=kmeans, layer=11)
+    build("slm", "twist", checkpoint=str(GOLDEN / "twist_opt350m_like"))
+    build("vocoder", "hifigan", checkpoint=str(GOLDEN / "vocoder_lj25"))
 
 
 def joblib_reduce(folder: Path, sentinel: Path) -> None:
@@ -137,12 +147,20 @@ def yaml_object(folder: Path, sentinel: Path) -> None:
     Recipe.load(file)
 
 
+def endless_textgrid(folder: Path, sentinel: Path) -> None:
+    intervals = "".join(f'{i} {i + 1} "word"\n' for i in range(10**6))
+    head = '"ooTextFile" "TextGrid" 0 1000000 <exists> 1 "IntervalTier" "words" 0 1000000 1000000\n'
+    (folder / "a.TextGrid").write_text(head + intervals)
+    (folder / "a.wav").touch()
+    load_corpus(folder)
+
+
 @pytest.mark.parametrize(
     "attack",
     [
         joblib_reduce, joblib_objects, npy_objects, fairseq_reduce, generator_reduce, bin_reduce,
         huge_header, overlapping_tensors, more_than_the_file, code_of_its_own, layers_that_call,
-        yaml_object,
+        yaml_object, endless_textgrid,
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_refused_by_name_at_once_and_runs_nothing(
