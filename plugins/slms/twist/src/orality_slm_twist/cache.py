@@ -26,7 +26,7 @@ def roomy_cache(module: nn.Module, *, room: int) -> Cache | None:
     return Cache(layers=[_RoomyLayer(room) for _ in range(decoder.num_hidden_layers)])
 
 
-class _RoomyLayer(DynamicLayer):
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values, views into (rows, heads, room, head size)."""
 
     def __init__(self, room: int) -> None:
