@@ -3,8 +3,8 @@
     python tests/benchmarks/sampling.py --shape tiny --out sampling.json
 
 The same model, precision, prompts and lengths on both sides, which take turns in one process.
-`generate` gets the prompts in batches of `--peer-batch`, padded on the left, with its own cache. Ours
-also records the log-probability of each continuation, which the peer is not asked for.
+`generate` gets the prompts in batches of `--peer-batch`, padded on the left, with its own cache.
+Ours also records each continuation's log-probability, which the peer is not asked for.
 """
 
 from __future__ import annotations
