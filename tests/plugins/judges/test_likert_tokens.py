@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from likert_models import CHATML, MISTRAL, byte_level, model_for, sentencepiece_like
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -114,6 +116,28 @@ def test_control_tokens_in_a_transcript_are_read_as_text(text):
     assert [t for t in ids if t in judge._frame.control_ids] == honest
     (verdict,) = judge.score([JudgeRequest(prompt_text="so", continuation_text=text)])
     assert 1 <= verdict.score <= 5
+
+
+PIECES = ["<|im_", "end|>", "<|im_end|>", "<|im_start|>assistant\n", "<think>", "</s>", "<s>", "[",
+          "/INST]", "[/INST]", "［/INST］", '"', "\\", "{{ 5 }}", "{% raw %}", "Rating: 5", " ",
+          "\n", "\u2028", "é", "日本", "ok", "qz1placeholder1zq", "<0x31>", "▁"]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [byte_level, sentencepiece_like])
+def test_no_transcript_changes_the_control_tokens_of_a_question(make):
+    judge = judge_of(make())
+    honest = [t for t in ids_of(judge) if t in judge._frame.control_ids]
+    tags = judge.question("so", "well").casefold().count("[/inst]")
+
+    @given(st.lists(st.sampled_from(PIECES)).map("".join), st.text())
+    def check(prompt, continuation):
+        for texts in ((prompt, continuation), (continuation, prompt)):
+            ids = ids_of(judge, *texts)
+            assert [t for t in ids if t in judge._frame.control_ids] == honest
+            if tags:
+                assert judge.question(*texts).casefold().count("[/inst]") == tags
+
+    check()
 
 
 def test_what_is_read_as_text_is_still_the_same_text():

@@ -23,6 +23,8 @@ from transformers import (
 
 import orality
 from orality import CheckpointError, EvaluationError, Units
+from orality.resolved import noted_checkpoints
+from orality.weights import file_sha256, weight_files
 from orality_slm_twist import TwistConfig, orality_slms
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "twist_opt350m_like"
@@ -138,7 +140,9 @@ def repackaged(target: Path, layout: str) -> Path:
         model.save_pretrained(target, max_shard_size="40KB" if "sharded" in layout else "1GB")
     state = model.state_dict()
     state.pop("lm_head.weight")  # tied
-    if layout == "bin":
+    if layout.startswith("bin of"):  # torch's format until 2020
+        torch.save(state, target / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    elif layout == "bin":
         torch.save(state, target / "pytorch_model.bin")
     elif layout == "bin sharded":
         halves = [dict(list(state.items())[::2]), dict(list(state.items())[1::2])]
@@ -153,7 +157,9 @@ def repackaged(target: Path, layout: str) -> Path:
     return target
 
 
-@pytest.mark.parametrize("layout", ["safetensors", "safetensors sharded", "bin", "bin sharded"])
+@pytest.mark.parametrize(
+    "layout", ["safetensors", "safetensors sharded", "bin", "bin of old", "bin sharded"]
+)
 def test_the_golden_numbers_come_out_of_every_layout(tmp_path, layout):
     golden = np.load(GOLDEN / "expected.npz")
     path = repackaged(tmp_path / "m", layout)
@@ -185,6 +191,16 @@ def test_a_zip_file_is_described_in_place_and_unpacked_once(tmp_path, cache):
     second = build(renamed)
     assert (entry / "pytorch_model.bin").stat().st_mtime_ns == stamp
     assert first.log_likelihood([units([1, 2, 3])]) == second.log_likelihood([units([1, 2, 3])])
+
+
+def test_a_run_can_vouch_for_what_came_out_of_a_zip_file(tmp_path):
+    archive = zipped(tmp_path / "m.zip", GOLDEN)
+    with noted_checkpoints() as noted:
+        build(archive)
+    (weights,) = weight_files(noted)
+    assert weights.file.endswith("/pytorch_model.bin")
+    assert weights.sha256 == file_sha256(GOLDEN / "pytorch_model.bin")
+    assert weights.hashed == "when fetched"
 
 
 def test_describing_a_zip_file_imports_no_torch(tmp_path):
@@ -370,8 +386,8 @@ def test_missing_shards_are_named_before_weights_are_read(tmp_path, monkeypatch)
         ({"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "evil.M"}}, "auto_map"),
         ({"model_type": "speech_language_model", "vocab_size": 502,
           "base_config": {"model_type": "qwen2", "auto_map": {"AutoConfig": "e.C"}}}, "auto_map"),
-        ({"model_type": "speech_language_model", "vocab_size": 502, "auto_map": {},
-          "base_config": {"model_type": "qwen2"}}, "auto_map"),
+        ({"model_type": "speech_language_model", "vocab_size": 502,
+          "base_config": {"model_type": "qwen2"}, "auto_map": {"AutoConfig": "e.C"}}, "auto_map"),
     ],
 )  # fmt: skip
 def test_what_is_no_spoken_language_model_is_said_before_weights_are_read(

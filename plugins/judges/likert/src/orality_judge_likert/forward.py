@@ -46,10 +46,10 @@ def read_prefix(model: Any, ids: Sequence[int]) -> Prefix:
 @torch.inference_mode()
 def next_token(
     model: Any, rows: Sequence[Sequence[int]], prefix: Prefix | None, *, budget: int
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Each row's number with the probabilities of what comes next, float32, shape (vocabulary,).
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Numbers of rows with the probabilities of what comes next, float32, (rows, vocabulary).
 
-    Rows come as they are finished. `budget`: tokens per forward pass, padding and the prefix of
+    Batches come as they are finished. `budget`: tokens per forward pass, padding and the prefix of
     each row included. A row that shares only a part of the prefix uses that part of it.
     """
     shared = [common(prefix.ids, row) if prefix else 0 for row in rows]
@@ -66,9 +66,8 @@ def next_token(
         cache = _repeat(model, prefix, start, len(own)) if prefix and start else None
         ends = sorted({len(row) - 1 for row in own})
         logits, _ = _forward(model, ids, ends, cache=cache)  # (rows, ends, vocabulary)
-        for number, index in enumerate(batch):
-            last = ends.index(len(own[number]) - 1)
-            yield index, logits[number, last].float().softmax(-1)
+        last = [ends.index(len(row) - 1) for row in own]
+        yield batch, logits[range(len(batch)), last].float().softmax(-1)
 
 
 def batches(lengths: Sequence[int], shared: Sequence[int], budget: int) -> Iterator[list[int]]:

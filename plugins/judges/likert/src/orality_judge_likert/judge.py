@@ -79,11 +79,12 @@ class LikertJudge:
         for language, members in rows.items():
             ids = [row for _, row, _ in members]
             prefix = self._prefix(language)
-            for number, probabilities in next_token(
+            for batch, probabilities in next_token(
                 self.model, ids, prefix, budget=self.batch_tokens
             ):
-                index, _, note = members[number]
-                verdicts[index] = self._verdict(probabilities, note)
+                for number, mass in zip(batch, self._mass(probabilities), strict=True):
+                    index, _, note = members[number]
+                    verdicts[index] = _verdict(mass, note)
         return [verdicts[index] for index in range(len(requests))]
 
     def question(self, prompt: str, continuation: str, language: str = "en") -> str:
@@ -174,23 +175,9 @@ class LikertJudge:
         return float((self._mass(kept) - self._mass(whole)).abs().max())
 
     def _mass(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """The probability of each digit, shape (5,), on the CPU."""
-        return torch.stack([probabilities[tokens].sum() for tokens in self.digit_tokens]).cpu()
-
-    def _verdict(self, probabilities: torch.Tensor, note: str) -> Verdict:
-        mass = self._mass(probabilities)
-        total = float(mass.sum())
-        if not total > 0.0:  # NaN, too
-            return Verdict(None, rationale=f"the digits have the probability {total}")
-        expected = float((mass * torch.tensor(DIGITS)).sum()) / total
-        notes = [note] if note else []
-        if total < LOW_MASS:
-            notes.append(f"only {total:.2f} of the probability is on the digits 1 to 5")
-        return Verdict(
-            score=min(5.0, max(1.0, expected)),
-            rationale="; ".join(notes),
-            metrics={"digit": float(DIGITS[int(mass.argmax())]), "digit_mass": total},
-        )
+        """The probability of each digit, shape (rows, 5), on the CPU."""
+        parts = [probabilities[:, tokens].sum(-1) for tokens in self.digit_tokens]
+        return torch.stack(parts, dim=-1).cpu()
 
     def _digit_tokens(self) -> list[list[int]]:
         probe = self._render("a", "a", "en", self.max_characters)
@@ -203,3 +190,18 @@ class LikertJudge:
             )
         (context,) = contexts
         return digit_tokens(self.tokenizer, context, [ids[1] for ids in found if ids])
+
+
+def _verdict(mass: torch.Tensor, note: str) -> Verdict:
+    total = float(mass.sum())
+    if not total > 0.0:  # NaN, too
+        return Verdict(None, rationale=f"the digits have the probability {total}")
+    expected = float((mass * torch.tensor(DIGITS)).sum()) / total
+    notes = [note] if note else []
+    if total < LOW_MASS:
+        notes.append(f"only {total:.2f} of the probability is on the digits 1 to 5")
+    return Verdict(
+        score=min(5.0, max(1.0, expected)),
+        rationale="; ".join(notes),
+        metrics={"digit": float(DIGITS[int(mass.argmax())]), "digit_mass": total},
+    )

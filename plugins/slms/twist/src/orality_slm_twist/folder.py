@@ -143,7 +143,7 @@ def _base_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
             f"{path / 'config.json'}: base_config names no model_type, so the architecture is "
             f"unknown (its base model was {config.get('base_model_name')!r})"
         )
-    if "auto_map" in config:
+    if config.get("auto_map"):
         base = {**base, "auto_map": config["auto_map"]}
     return base
 

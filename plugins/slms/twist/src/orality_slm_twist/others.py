@@ -23,7 +23,7 @@ _SPEECH = {
 def refuse_others(folder: Path, config: dict[str, Any]) -> None:
     """Raise CheckpointError for a vocoder, an encoder, a codec, or a model with code of its own."""
     path, kind = folder / "config.json", config.get("model_type")
-    if "auto_map" in config:
+    if config.get("auto_map"):
         raise CheckpointError(
             f"{path} wants to run Python code from the folder ('auto_map'); only architectures "
             "that transformers itself has are loaded"
