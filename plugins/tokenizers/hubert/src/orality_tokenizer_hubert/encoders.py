@@ -25,6 +25,7 @@ from transformers import (
 from orality import CheckpointError
 from orality_tokenizer_hubert.folder import receptive_field
 from orality_tokenizer_hubert.mel import HOP, WINDOW, mel_features
+from orality_tokenizer_hubert.packing import pack
 from orality_tokenizer_hubert.weights import State
 
 CLASSES: Mapping[str, tuple[Any, Any]] = {
@@ -85,6 +86,8 @@ def build_encoder(
     _fill(model, rename(state, model_class.base_model_prefix), path)
     _cut(model, layer, keep_norm=path.is_dir())
     model = model.eval().requires_grad_(False).to(device)
+    if device.type == "cpu":
+        pack(model)
     if config.model_type == "wav2vec2-bert":
         bins = config.feature_projection_input_dim // mel_stride
 
