@@ -72,7 +72,7 @@ def noise(samples: int, seed: int) -> Waveform:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("together", [True, False])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     items=st.lists(
         st.tuples(st.sampled_from([0, 399, 400, 4_000, 9_999, 20_000]), st.integers(0, 9)),

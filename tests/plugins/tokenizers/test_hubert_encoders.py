@@ -240,6 +240,17 @@ def test_a_config_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         load(folder, 1)
 
 
+@pytest.mark.parametrize("family", ["hubert-base", "wavlm-large", "w2v-bert"])
+def test_without_onednn_the_layers_stay_as_they_are(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = saved(*FAMILIES[family], tmp_path / family)
+    wave = noise(8_000)
+    packed = load(folder, 2).features(wave)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    torch.testing.assert_close(load(folder, 2).features(wave), packed, atol=2e-5, rtol=1e-4)
+
+
 def as_fairseq(model: HubertModel, path: Path, *, large: bool, normalize: bool) -> Path:
     """The same weights in fairseq's container, under fairseq's names."""
     config, state = model.config, {}

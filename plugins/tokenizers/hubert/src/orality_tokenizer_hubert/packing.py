@@ -54,7 +54,8 @@ class RowConvolution(nn.Module):
 
 def pack(model: Any) -> None:
     """Replace an encoder's linear layers and the convolutions at its front, in place."""
-    if not torch.backends.mkldnn.is_available():
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         logger.info("torch has no oneDNN here: the encoder runs as it is, slower")
         return
     for parent in list(model.modules()):
