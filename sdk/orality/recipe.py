@@ -38,7 +38,10 @@ class CorpusOptions(_Section):
     """Where speech comes from and how it becomes prompts."""
 
     path: str
-    """A shipped corpus by name, a folder of recordings, or a JSONL manifest."""
+    """A shipped corpus by name, a folder of recordings, or a JSONL or CSV manifest."""
+    alignments: Path | None = None
+    """A folder that says when each word was said: TextGrid, CTM, LibriSpeech's or JSON files; None:
+    the corpus folder itself."""
     min_seconds: float = Field(6.0, gt=0)
     """Shorter utterances are dropped."""
     prompt_seconds: float = Field(3.0, gt=0)

@@ -85,7 +85,7 @@ class Session:
         corpus = self.recipe.corpus
         reads_text = "text" in self.stack.judge[0].reads
         return make_prompts(
-            load_corpus(corpus.path, language=self.recipe.language),
+            load_corpus(corpus.path, language=self.recipe.language, alignments=corpus.alignments),
             run=self.run.path,
             tokenizer=self.components.tokenizer,
             transcriber=(lambda: self.components.transcriber) if reads_text else None,

@@ -15,6 +15,9 @@ import soundfile
 
 import orality
 from orality import Recipe, RecipeError, StoreError
+from orality.curriculum import build_pairs
+from orality.feedback import read_pairs
+from orality.report import describe_rounds
 from orality.store import read_records
 
 
@@ -205,3 +208,17 @@ def test_killing_a_run_anywhere_changes_nothing(finished_run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert ids(out) == ids(expected)
     assert json.loads((out / "results.json").read_text())["results"] == results["results"]
+
+
+def test_a_run_can_be_inspected_while_it_is_under_way(tmp_path):
+    folder = tmp_path / "run"
+    build_pairs(small(), folder)
+    told = describe_rounds(folder)
+    assert told.startswith("## Round 1\n")
+    assert "Round 2" not in told
+    made = len(read_pairs(folder / "round-1" / "pairs"))
+    [used] = [line for line in told.splitlines() if "this round's" in line]
+    assert f"| {made} |" in used  # what the thresholds yielded
+    assert "Best:" in told
+    with pytest.raises(StoreError, match="no run folder"):
+        describe_rounds(tmp_path)

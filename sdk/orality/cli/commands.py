@@ -91,6 +91,17 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 
 
 @app.command()
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    examples: Annotated[int, typer.Option(min=0, help="Continuations to show of each end.")] = 3,
+) -> None:
+    """Show what is judged so far: scores, repetition, and what other thresholds would yield."""
+    from orality.report import describe_rounds
+
+    print(describe_rounds(run, examples=examples))
+
+
+@app.command()
 def plugins() -> None:
     """List the components that are installed, and what is wrong with the rest."""
     from orality.plugins import load

@@ -1,21 +1,22 @@
-"""A corpus is a shipped name, a folder of recordings or a JSONL manifest: all utterances."""
+"""A corpus is a shipped name, a folder of recordings or a manifest: all utterances."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from orality.corpus.alignments import Alignments
+from orality.corpus.layouts import AUDIO_SUFFIXES, scan
 from orality.errors import CorpusError
 from orality.types import Word
 
-AUDIO_SUFFIXES = frozenset(
-    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
-)
 SHIPPED = {"stories": "data/prompts", "toy": "data/toy"}
 SPLITS = ("train", "dev", "test")
 
@@ -35,29 +36,35 @@ class Utterance:
     language: str
 
 
-def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
+def load_corpus(
+    path: str | Path, *, language: str = "en", alignments: Path | None = None
+) -> list[Utterance]:
     """The utterances of a corpus, ordered by id.
 
-    A manifest's rows hold `audio` (relative to the manifest) and may hold `id`, `text`, `words`
-    ([[word, start, end], ...] in seconds), `split` and `language`. A folder may hold a
-    `manifest.jsonl`; without one, every recording below it is taken, with a text file of the same
-    stem as its transcript. Without splits, the order of the ids' hashes gives 80 % train, 10 % dev
-    and 10 % test, at least one of each from three recordings on.
-    Raises CorpusError when there is nothing, or a row is malformed.
+    A manifest (JSONL, or CSV with a header) has rows with `audio` (relative to the manifest) that
+    may hold `id`, `text`, `words` ([[word, start, end], ...] in seconds; JSON in a CSV), `split`
+    and `language`. A folder may hold a `manifest.jsonl`; without one, every recording below it is
+    taken: LibriSpeech and Multilingual LibriSpeech as distributed, elsewhere a text file of the
+    same stem is the transcript. Words that are not in the manifest are looked for in the folder
+    `alignments` (default: a corpus folder itself), see `Alignments`. Without splits, the order of
+    the ids' hashes gives 80 % train, 10 % dev and 10 % test, at least one of each from three
+    recordings on.
+    Raises CorpusError when there is nothing, or a row or an alignment is malformed.
     """
     source = Path(path)
     if str(path) in SHIPPED:  # a folder of that name is still reached as ./stories
         source = Path(str(resources.files("orality"))) / SHIPPED[str(path)]
     if source.is_dir():
         manifest = source / "manifest.jsonl"
-        rows = _read_manifest(manifest) if manifest.exists() else _scan(source)
+        rows = _read_manifest(manifest) if manifest.exists() else scan(source)
         root = source
+        alignments = alignments or source
     elif source.is_file():
         rows, root = _read_manifest(source), source.parent
     else:
         raise CorpusError(
-            f"there is no corpus at {path}; give a folder of recordings, a JSONL manifest, or one "
-            f"of the shipped names {', '.join(SHIPPED)}"
+            f"there is no corpus at {path}; give a folder of recordings, a JSONL or CSV manifest, "
+            f"or one of the shipped names {', '.join(SHIPPED)}"
         )
     if not rows:
         raise CorpusError(
@@ -65,6 +72,11 @@ def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
         )
     splits = _default_splits([str(row["id"]) for row in rows])
     utterances = [_utterance(row, root, language, splits) for row in rows]
+    if alignments is not None:
+        if not alignments.is_dir():
+            raise CorpusError(f"there is no folder of alignments at {alignments}")
+        known = Alignments(alignments)
+        utterances = [item if item.words else _aligned(item, known) for item in utterances]
     utterances.sort(key=lambda item: item.id)
     for first, second in pairwise(utterances):
         if first.id == second.id:
@@ -72,31 +84,15 @@ def load_corpus(path: str | Path, *, language: str = "en") -> list[Utterance]:
     return utterances
 
 
-def _scan(folder: Path) -> list[dict[str, Any]]:
-    rows = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
-            continue
-        relative = path.relative_to(folder)
-        transcript = path.with_suffix(".txt")
-        text = None
-        if transcript.is_file():
-            text = transcript.read_text(encoding="utf-8", errors="replace").strip() or None
-        name = str(relative.with_suffix("")).replace("/", "-")
-        rows.append({"id": name, "audio": str(relative), "text": text, "_where": str(path)})
-    stems = [str(row["id"]) for row in rows]
-    for row in rows:
-        if stems.count(str(row["id"])) > 1:
-            row["id"] = str(row["audio"]).replace("/", "-")
-    return rows
-
-
 def _read_manifest(path: Path) -> list[dict[str, Any]]:
     rows = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"manifest {path} cannot be read: {error}") from error
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path, text)
+    lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -109,6 +105,32 @@ def _read_manifest(path: Path) -> list[dict[str, Any]]:
             raise CorpusError(f"{where} must be an object with the key 'audio', a path")
         rows.append({"id": Path(row["audio"]).stem, **row, "_where": where})
     return rows
+
+
+def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    try:
+        for line in table:
+            where = f"{path}, line {table.line_num}"
+            row: dict[str, Any] = {key: value for key, value in line.items() if key and value}
+            if None in line or not isinstance(row.get("audio"), str):
+                raise CorpusError(f"{where} must have a value in the column 'audio', and no more "
+                                  f"fields than the header's {table.fieldnames}")  # fmt: skip
+            if "words" in row:
+                row["words"] = json.loads(row["words"])
+            rows.append({"id": Path(row["audio"]).stem, **row, "_where": where})
+    except (csv.Error, json.JSONDecodeError) as error:
+        raise CorpusError(f"{path}, line {table.line_num}: {error}") from error
+    return rows
+
+
+def _aligned(item: Utterance, known: Alignments) -> Utterance:
+    words = known[item.id] or known[item.audio.stem]
+    if not words:
+        return item
+    text = item.text or " ".join(word.text for word in words)
+    return replace(item, words=words, text=text)
 
 
 def _utterance(row: dict[str, Any], root: Path, language: str, splits: dict[str, str]) -> Utterance:

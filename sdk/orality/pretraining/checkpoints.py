@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from orality.errors import CheckpointError
-from orality.store.folders import newest_step, write_step
+from orality.store.folders import write_step
 
 
 def write_checkpoint(folder: Path, step: int, values: Mapping[str, Any], *, keep: int = 2) -> Path:
@@ -18,11 +18,6 @@ def write_checkpoint(folder: Path, step: int, values: Mapping[str, Any], *, keep
     return write_step(
         folder, step, lambda partial: torch.save(content, partial / "state.pt"), keep=keep
     )
-
-
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is not damaged, None if there is none; see `newest_step`."""
-    return newest_step(folder)
 
 
 def read_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:

@@ -23,8 +23,9 @@ import torch
 from torch import distributed
 
 from orality.errors import TrainingError
-from orality.pretraining.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
+from orality.pretraining.checkpoints import read_checkpoint, write_checkpoint
 from orality.progress import Progress, silent
+from orality.store.folders import newest_step
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +206,7 @@ def _seed_everything(seed: int, step: int, rank: int) -> None:
 
 
 def _resume(folder: Path, parts: Mapping[str, Stateful]) -> int:
-    path = latest_checkpoint(folder)
+    path = newest_step(folder)
     if path is None:
         return 0
     step, values = read_checkpoint(path)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["write_report"]
+__all__ = ["describe_rounds", "write_report"]
+
+
+def describe_rounds(run: Path, *, examples: int = 3) -> str:
+    """Markdown on what each round of a run holds so far: scores, repetition, yields, examples.
+
+    Raises StoreError where nothing is judged yet, or the folder holds no run.
+    """
+    from orality.report.inspection import describe_rounds as describe
+
+    return describe(Path(run), examples=examples)
 
 
 def write_report(run: Path, *, max_prompts: int = 40) -> Path:

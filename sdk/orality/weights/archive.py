@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 import stat
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -14,6 +18,7 @@ from orality.weights.cache import file_sha256
 from orality.weights.sources import Member
 
 MAX_MEMBER_BYTES = 8 * 2**30
+MAX_MEMBERS = 10_000
 
 
 def extract_members(archive: Path, members: tuple[Member, ...], folder: Path) -> None:
@@ -37,26 +42,72 @@ def extract_members(archive: Path, members: tuple[Member, ...], folder: Path) ->
 
 
 def unpack(archive: Path, folder: Path, *, max_bytes: int) -> None:
-    """Unpack a zip archive; a sole top folder is stripped.
+    """Unpack a zip archive without the folders that all of its files share.
 
-    Refuses absolute paths, `..`, links, and more than `max_bytes` in total.
+    Refuses absolute paths, `..`, links, two members of one name, more than 10,000 members, and
+    more than `max_bytes` or 20 times the archive's own size (and 64 MiB) in total: weights hardly
+    compress. What a Mac adds of its own (`__MACOSX`, `.DS_Store`) is left out.
     """
     with _opened(archive) as zipped:
-        infos = [info for info in zipped.infolist() if not info.is_dir()]
-        for info in infos:
-            path = PurePosixPath(info.filename)
-            unsafe = path.is_absolute() or ".." in path.parts or "\\" in info.filename
-            if unsafe or ":" in info.filename or stat.S_ISLNK(info.external_attr >> 16):
-                raise DownloadError(f"{archive.name} holds the unsafe member {info.filename!r}")
-        tops = {PurePosixPath(info.filename).parts[0] for info in infos}
-        nested = all(len(PurePosixPath(info.filename).parts) > 1 for info in infos)
-        skip = 1 if len(tops) == 1 and nested else 0
-        left = max_bytes
-        for info in infos:
-            target = folder.joinpath(*PurePosixPath(info.filename).parts[skip:])
+        layout = _layout(archive, zipped)
+        _check_size(archive, sum(info.file_size for info, _ in layout), max_bytes)
+        for info, path in layout:
+            target = folder.joinpath(*path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(zipped, info, target, left)
-            left -= target.stat().st_size
+            _write(zipped, info, target, max_bytes)
+
+
+def unpack_small(archive: Path, names: tuple[str, ...], folder: Path, *, max_bytes: int) -> None:
+    """Write those of `names` that a zip archive holds beside one another into `folder`.
+
+    `names` count from where `unpack` begins. Raises as `unpack` does, for the whole archive.
+    """
+    with _opened(archive) as zipped:
+        for info, path in _layout(archive, zipped):
+            if path.as_posix() in names:
+                _write(zipped, info, folder / path.name, max_bytes)
+
+
+def fingerprint(archive: Path) -> str:
+    """Hex digest of a zip archive's table of contents: names, sizes and checksums."""
+    with _opened(archive) as zipped:
+        table = sorted((i.filename, i.file_size, i.CRC) for i in zipped.infolist())
+    return sha256(repr(table).encode()).hexdigest()
+
+
+def _layout(archive: Path, zipped: ZipFile) -> list[tuple[ZipInfo, PurePosixPath]]:
+    """Each file with its path below the folders that all share; DownloadError for unsafe ones."""
+    infos = zipped.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise DownloadError(
+            f"{archive.name} holds {len(infos)} members, at most {MAX_MEMBERS} are accepted"
+        )
+    layout: list[tuple[ZipInfo, PurePosixPath]] = []
+    for info in infos:
+        path = PurePosixPath(info.filename)
+        unsafe = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in info.filename
+        if unsafe or ":" in info.filename or stat.S_ISLNK(info.external_attr >> 16):
+            raise DownloadError(f"{archive.name} holds the unsafe member {info.filename!r}")
+        if not info.is_dir() and path.parts[0] != "__MACOSX" and path.name != ".DS_Store":
+            layout.append((info, path))
+    parents = [path.parent.parts for _, path in layout]
+    levels = takewhile(lambda level: len(set(level)) == 1, zip(*parents, strict=False))
+    shared = len(list(levels))
+    layout = [(info, PurePosixPath(*path.parts[shared:])) for info, path in layout]
+    files = [path for _, path in layout]
+    doubled = set(files).intersection(parent for path in files for parent in path.parents)
+    doubled |= {path for path, count in Counter(files).items() if count > 1}
+    if doubled:
+        raise DownloadError(f"{archive.name} holds {sorted(map(str, doubled))[0]!r} more than once")
+    return layout
+
+
+def _check_size(archive: Path, total: int, max_bytes: int) -> None:
+    limit = min(max_bytes, max(64 * 2**20, 20 * archive.stat().st_size))
+    if total > limit:
+        raise DownloadError(
+            f"{archive.name} unpacks to {total} bytes, at most {limit} are accepted"
+        )
 
 
 @contextmanager
@@ -64,8 +115,9 @@ def _opened(archive: Path) -> Iterator[ZipFile]:
     try:
         with ZipFile(archive) as zipped:
             yield zipped
-    except BadZipFile as error:
-        raise DownloadError(f"{archive.name} is damaged: {error}") from error
+    # zipfile says RuntimeError for an encrypted member, and NotImplementedError for odd methods.
+    except (BadZipFile, EOFError, RuntimeError, zlib.error) as error:
+        raise DownloadError(f"{archive.name} is damaged or no plain zip: {error}") from error
 
 
 def _write(zipped: ZipFile, info: ZipInfo, target: Path, limit: int) -> None:

@@ -29,6 +29,17 @@ def _whisper(size: str, revision: str) -> Checkpoint:
 
 _ALL = (
     Checkpoint(
+        "mistralai/Mistral-7B-Instruct-v0.2",
+        (
+            Hub(
+                "mistralai/Mistral-7B-Instruct-v0.2",
+                "63a8b081895390a26e140280378bc85ec8bce07a",
+                files=("*.json", "model*.safetensors", "tokenizer.model"),
+            ),
+        ),
+        license="Apache-2.0",
+    ),
+    Checkpoint(
         "mhubert-base-25hz",
         (
             Hub(

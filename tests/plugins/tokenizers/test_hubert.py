@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from orality import AudioError, CheckpointError, UnitSpec, Waveform
 from orality.testing import TokenizerTests
 from orality_tokenizer_hubert import HubertTokenizerConfig, orality_tokenizers
-from orality_tokenizer_hubert.folder import describe
+from orality_tokenizer_hubert.folder import describe, receptive_field
 from orality_tokenizer_hubert.loading import load_hubert_tokenizer
-from orality_tokenizer_hubert.tokenizer import HubertTokenizer, receptive_field
+from orality_tokenizer_hubert.tokenizer import HubertTokenizer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "hubert25"
 EXPECTED = np.load(GOLDEN / "expected.npz")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import orality
 from orality import CheckpointError, OralityError, Units, UnitSpec
 from orality.testing import VocoderTests
+from orality_vocoder_hifigan.batching import generate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "vocoder_lj25"
 
@@ -122,9 +126,9 @@ def test_given_durations_are_kept_when_asked_for() -> None:
         [units(3, -1, 7, durations=[2, 4, 3]), units(3, 7, durations=[2, 3])]
     )
     assert given.samples.shape == (5 * 640,)
-    np.testing.assert_array_equal(given.samples, long_form.samples)
+    np.testing.assert_allclose(given.samples, long_form.samples, atol=1e-5)
     frames = build(predict_durations=False).synthesize([units(3, 3, 7, 7, 7)])[0]
-    np.testing.assert_allclose(given.samples, frames.samples, atol=1e-6)
+    np.testing.assert_allclose(given.samples, frames.samples, atol=1e-5)
     with pytest.raises(OralityError, match=r"durations of shape \(1,\) for 2 units"):
         vocoder.synthesize([units(3, 7, durations=[2])])
 
@@ -221,10 +225,125 @@ def test_a_pickle_that_names_a_class_is_not_executed(folder: Path, tmp_path: Pat
     assert not (tmp_path / "executed").exists()
 
 
-def test_pitch_codes_are_refused(folder: Path) -> None:
+def with_wider_input(folder: Path, width: int, **more: Any) -> dict[str, torch.Tensor]:
+    """Let the folder's generator read `width` numbers a frame, some from `more` tensors."""
+    torch.manual_seed(0)
+    state = state_of(folder) | {"conv_pre.weight_v": torch.randn(64, width, 7) * 0.1, **more}
+    torch.save({"generator": state}, folder / "generator.pt")
+    change_config(folder, model_in_dim=width)
+    return state
+
+
+def first_frame(vocoder: Any, *batch: Units) -> torch.Tensor:
+    """What the generator reads for the first frame of a batch."""
+    seen: list[torch.Tensor] = []
+    vocoder._modules["body"].conv_pre.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0])
+    )
+    vocoder.synthesize(batch)
+    return seen[0][0, :, 0]
+
+
+def test_pitch_classes_stand_beside_the_units(folder: Path) -> None:
+    table = torch.randn(8, 16, generator=torch.Generator().manual_seed(1))
+    state = with_wider_input(folder, 32, **{"f0_quant_embed.weight": table})
+    change_config(folder, f0=True, f0_quant_num_bin=8)
+    vocoder = build(folder, predict_durations=False)
+    assert describe(folder) == vocoder.unit_spec
+    assert vocoder.unit_spec.num_codebooks == 2
+    read = first_frame(vocoder, Units(np.array([[7, 5], [9, 2]])))
+    torch.testing.assert_close(read, torch.cat([state["dict.weight"][7], table[5]]))
+    for ids, said in (
+        ([[7, 8]], "pitch class 8, this vocoder knows 0 to 7"),
+        ([7], "num_units, 2"),
+    ):
+        with pytest.raises(OralityError, match=said):
+            vocoder.synthesize([Units(np.array(ids))])
+    # One pitch for all: units alone are enough.
+    flat = build(folder, predict_durations=False, f0=3)
+    assert flat.unit_spec.num_codebooks == 1
+    read = first_frame(flat, units(7, 9))
+    torch.testing.assert_close(read, torch.cat([state["dict.weight"][7], table[3]]))
+    for wrong in (8, 2.5, -1):
+        with pytest.raises(CheckpointError, match="pitch classes 0 to 7"):
+            describe(folder, f0=wrong)
+
+
+def test_pitch_as_a_number_has_to_be_given(folder: Path) -> None:
+    state = with_wider_input(folder, 17)
     change_config(folder, f0=True)
-    with pytest.raises(CheckpointError, match="pitch codes"):
+    with pytest.raises(CheckpointError, match="set the option f0"):
         describe(folder)
+    read = first_frame(build(folder, predict_durations=False, f0=0.25), units(7))
+    torch.testing.assert_close(read, torch.cat([state["dict.weight"][7], torch.tensor([0.25])]))
+    with pytest.raises(CheckpointError, match="reads no pitch"):
+        build(GOLDEN, f0=1)
+
+
+def test_a_speaker_may_be_a_vector(folder: Path, tmp_path: Path) -> None:
+    weight, bias = torch.randn(16, 4), torch.randn(16)
+    state = with_wider_input(folder, 32, **{"spkr.weight": weight, "spkr.bias": bias})
+    change_config(
+        folder, multispkr="from_input_file", embedder_params={"kind": "any"}, embedder_dim=4
+    )
+    np.save(tmp_path / "voice.npy", np.array([1.0, 2.0, 3.0, 4.0]))
+    voiced = build(folder, predict_durations=False, speaker_vector=tmp_path / "voice.npy")
+    by_hand = weight @ torch.tensor([1.0, 2.0, 3.0, 4.0]) + bias
+    read = first_frame(voiced, units(7))
+    torch.testing.assert_close(read, torch.cat([state["dict.weight"][7], by_hand]))
+    with pytest.raises(CheckpointError, match="give speaker_vector, a .npy file of 4 numbers"):
+        build(folder)
+    np.save(tmp_path / "short.npy", np.zeros(3))
+    with pytest.raises(CheckpointError, match="wanted a .npy file of 4 numbers"):
+        build(folder, speaker_vector=tmp_path / "short.npy")
+    with pytest.raises(CheckpointError, match="takes no speaker vector"):
+        build(GOLDEN, speaker_vector=tmp_path / "voice.npy")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=7))
+def test_whatever_the_batch_each_item_sounds_as_it_does_alone(lengths: list[int]) -> None:
+    vocoder = golden_vocoder()
+    rng = np.random.default_rng(len(lengths))
+    batch = [Units(rng.integers(0, 500, length)) for length in lengths]
+    for item, spoken in zip(batch, vocoder.synthesize(batch), strict=True):
+        alone = vocoder.synthesize([item])[0].samples
+        assert spoken.samples.shape == alone.shape == (640 * len(item),)
+        np.testing.assert_allclose(spoken.samples, alone, atol=1e-5)
+
+
+@cache
+def golden_vocoder() -> Any:
+    return build(predict_durations=False)
+
+
+def test_the_generator_is_that_of_transformers() -> None:
+    vocoder = golden_vocoder()
+    read = torch.randn(1, 9, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = vocoder._modules["body"](read)[0]
+        [got] = generate(vocoder._modules["body"], [read[0]])
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_a_50_hz_vocoder_of_1000_units_says_what_it_is(folder: Path) -> None:
+    """Half the hop (rates 5 4 4 2 2) and twice the units, as the published km1000 vocoders."""
+    config = json.loads((folder / "config.json").read_text())
+    channels = config["upsample_initial_channel"]
+    state = state_of(folder)
+    rates, kernels = [5, 4, 4, 2, 2], [11, 8, 8, 4, 4]
+    for index, kernel in enumerate(kernels):
+        shape = (channels // 2**index, channels // 2 ** (index + 1), kernel)
+        state[f"ups.{index}.weight_v"] = torch.randn(shape) * 0.1
+    state["dict.weight"] = torch.randn(1000, 16)
+    torch.save({"generator": state}, folder / "generator.pt")
+    change_config(folder, upsample_rates=rates, upsample_kernel_sizes=kernels,
+                  num_embeddings=1000, code_hop_size=320)  # fmt: skip
+    assert describe(folder, codebook="mhubert-base-vp/l11/km1000") == UnitSpec(
+        "mhubert-base-vp/l11/km1000", 1000, 50.0
+    )
+    said = build(folder, predict_durations=False).synthesize([units(999, 0)])[0]
+    assert said.samples.shape == (640,)
 
 
 def test_a_vocoder_without_durations_says_so(folder: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from orality import CheckpointError, TrainingError
-from orality.pretraining.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
+from orality.pretraining.checkpoints import read_checkpoint, write_checkpoint
 from orality.pretraining.loop import rng_of, run_training, update, warmup_then_linear
+from orality.store.folders import newest_step
 
 
 class Killed(Exception):
@@ -93,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path:
 
     with pytest.raises(TrainingError, match="loss is not finite at step 3"):
         run()
-    path = latest_checkpoint(tmp_path / "checkpoints")
+    path = newest_step(tmp_path / "checkpoints")
     assert path is not None
     assert read_checkpoint(path)[0] == 3
 
@@ -121,7 +122,7 @@ def test_the_newest_checkpoints_are_kept_and_damaged_ones_passed_over(tmp_path: 
         write_checkpoint(tmp_path, step, {"x": {"a": torch.ones(1)}}, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
     (tmp_path / "step-00000003" / "state.pt").write_bytes(b"no")
-    assert latest_checkpoint(tmp_path) == tmp_path / "step-00000002"
+    assert newest_step(tmp_path) == tmp_path / "step-00000002"
 
 
 def test_moments_and_settings_of_an_optimizer_come_back_bit_for_bit(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _automatic(device: torch.device) -> str:
     return "eager" if device.type == "cpu" else "sdpa"
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _attend(
     module: nn.Module,
     query: Tensor,

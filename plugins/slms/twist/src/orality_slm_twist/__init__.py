@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from orality import ComponentConfig, SLMSpec, UnitSpec, hookimpl
 from orality_slm_twist.folder import find_folder, named_units, read_folder
 
@@ -22,13 +24,16 @@ class TwistConfig(ComponentConfig):
     """Which model, and where and how it runs."""
 
     checkpoint: str = "tiny"
-    """`tiny` (shipped), a folder, or a name that orality.fetch knows, such as `twist-350m`."""
+    """`tiny` (shipped), a folder, a zip file of one, or a name that orality.fetch knows, such as
+    `twist-350m`."""
     device: str = "auto"
     """`auto` takes the GPU where there is one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """What the weights are converted to, whatever they are stored in."""
     codebook: str | None = None
     """Name of the codebook, for folders without units.json; None: TWIST's own where it fits."""
+    offset: int | None = Field(None, ge=0)
+    """Token id = unit id + offset; for a causal language model whose config.json does not say."""
     mask_repeats: bool | None = None
     """Never sample the same unit twice in a row. None: where units.json says de-duplicated; TWIST's
     own folders have none and are sampled as its authors do, without such a mask."""
@@ -38,12 +43,14 @@ def _describe(config: TwistConfig) -> UnitSpec | None:
     path = find_folder(config.checkpoint)
     if path is None:
         return named_units(config.checkpoint, config.codebook)
-    return read_folder(path, config.codebook).unit_spec
+    return read_folder(path, config.codebook, config.offset).unit_spec
 
 
 def _context_length(config: TwistConfig) -> int | None:
     path = find_folder(config.checkpoint)
-    return None if path is None else read_folder(path, config.codebook).context_length
+    return (
+        None if path is None else read_folder(path, config.codebook, config.offset).context_length
+    )
 
 
 def _build(config: TwistConfig) -> TwistLM:
@@ -54,6 +61,7 @@ def _build(config: TwistConfig) -> TwistLM:
         device=config.device,
         dtype=config.dtype,
         codebook=config.codebook,
+        offset=config.offset,
         mask_repeats=config.mask_repeats,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from orality.checkpoints import (
     read_json,
     read_unit_spec,
 )
+from orality.weights import small_files
+from orality_slm_twist.others import refuse_others
 
 SLAMKIT = "speech_language_model"  # model_type of slamkit's UnitLM
 _SLAMKIT_OFFSET = 2  # 0 pads, 1 begins and ends
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,14 @@ class Folder:
 
 
 def find_folder(checkpoint: str) -> Path | None:
-    """The local folder of a checkpoint, or None when it would have to be fetched."""
+    """The local folder or zip file of a checkpoint, or None when it would have to be fetched."""
+    path = Path(checkpoint).expanduser()
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return path
     return find_checkpoint(
-        checkpoint, shipped=Path(__file__).parent, wants="'tiny', a folder with config.json"
+        checkpoint,
+        shipped=Path(__file__).parent,
+        wants="'tiny', a folder with config.json, such a folder's zip file",
     )
 
 
@@ -57,17 +65,27 @@ def named_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
     return published_units(codebook)
 
 
-def read_folder(path: Path, codebook: str | None = None) -> Folder:
-    """Read config.json (and units.json); raises CheckpointError when they do not fit together."""
+def read_folder(path: Path, codebook: str | None = None, offset: int | None = None) -> Folder:
+    """Read config.json (and units.json) of a folder or a zip file.
+
+    `offset`: for a folder that does not state it. Raises CheckpointError when these do not fit
+    together or describe something else than a causal language model over units.
+    """
+    if path.is_dir():
+        return _read(path, codebook, offset)
+    with small_files(path, "config.json", "units.json") as folder:
+        try:
+            return replace(_read(folder, codebook, offset), path=path)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(str(folder), str(path))) from error
+
+
+def _read(path: Path, codebook: str | None, offset: int | None) -> Folder:
     config = read_json(path / "config.json")
     slamkit = config.get("model_type") == SLAMKIT
-    base = config.get("base_config") or {} if slamkit else config
-    if not slamkit and "offset" not in config:
-        raise CheckpointError(
-            f"{path / 'config.json'} has no 'offset'; a TWIST folder states there how far unit ids "
-            "are shifted (token id = unit id + offset)"
-        )
-    offset = _SLAMKIT_OFFSET if slamkit else _integer(config, "offset", path)
+    base = _base_config(path, config) if slamkit else config
+    refuse_others(path, base)
+    offset = _offset(path, config, offset)
     vocab_size = _integer(config, "vocab_size", path)
     room = vocab_size - offset
     if offset < 0 or room < 1:
@@ -84,7 +102,7 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
         )
     units = range(offset, offset + spec.vocab_size)
     special = {"bos_token_id": 1, "eos_token_id": 1} if slamkit else config
-    length = base.get("max_position_embeddings")
+    lengths = [base.get(key) for key in _LENGTHS]
     return Folder(
         path=path,
         config=config,
@@ -94,8 +112,40 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
         vocab_size=vocab_size,
         bos=_special(special.get("bos_token_id"), units, vocab_size),
         eos=_special(special.get("eos_token_id"), units, vocab_size),
-        context_length=length if isinstance(length, int) else None,
+        context_length=next((n for n in lengths if isinstance(n, int) and n > 0), None),
     )
+
+
+def _offset(path: Path, config: dict[str, Any], configured: int | None) -> int:
+    """What the folder states, and what is configured where it states nothing."""
+    stated: int | None = None
+    if config.get("model_type") == SLAMKIT:
+        stated = _SLAMKIT_OFFSET
+    elif "offset" in config:
+        stated = _integer(config, "offset", path)
+    if stated is None and configured is None:
+        raise CheckpointError(
+            f"{path / 'config.json'} has no 'offset'; a TWIST folder states there how far unit ids "
+            "are shifted (token id = unit id + offset): set the option `offset` if you know it"
+        )
+    if None not in (stated, configured) and stated != configured:
+        raise CheckpointError(
+            f"{path / 'config.json'}: the offset is {stated}, not {configured} as configured"
+        )
+    return stated if stated is not None else int(configured or 0)
+
+
+def _base_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """slamkit's nested config: the only account of the architecture that needs no hub."""
+    base = config.get("base_config")
+    if not isinstance(base, dict) or not isinstance(base.get("model_type"), str):
+        raise CheckpointError(
+            f"{path / 'config.json'}: base_config names no model_type, so the architecture is "
+            f"unknown (its base model was {config.get('base_model_name')!r})"
+        )
+    if config.get("auto_map"):
+        base = {**base, "auto_map": config["auto_map"]}
+    return base
 
 
 def _guessed_spec(room: int, codebook: str | None) -> UnitSpec:
@@ -108,7 +158,9 @@ def _special(value: Any, units: range, vocab_size: int) -> int | None:
     """A special token's id, unless it is missing, outside the vocabulary, or in truth a unit."""
     if isinstance(value, list):
         value = value[0] if value else None
-    if not isinstance(value, int) or not 0 <= value < vocab_size or value in units:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    if not 0 <= value < vocab_size or value in units:
         return None
     return value
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from orality import EvaluationError, Sample, SamplingOptions, Units
+from orality_slm_twist.cache import roomy_cache
 from orality_slm_twist.sampling import check, draw, uniforms
 from orality_slm_twist.scoring import evaluating
 
@@ -105,7 +106,7 @@ def _sample(
     ids = torch.stack(
         [torch.nn.functional.pad(job.tokens, (longest - len(job.tokens), 0)) for job in jobs]
     ).to(device)  # (P, longest)
-    logits, cache = _prefill(slm.module, ids, pads)
+    logits, cache = _prefill(slm.module, ids, pads, room=width)
     logits = logits.repeat_interleave(num_samples, 0)  # (R, V), R = P * num_samples
     cache.batch_repeat_interleave(num_samples)
     pads = pads.repeat_interleave(num_samples)
@@ -159,7 +160,7 @@ def _sample(
 
 
 def _prefill(
-    module: torch.nn.Module, ids: torch.Tensor, pads: torch.Tensor
+    module: torch.nn.Module, ids: torch.Tensor, pads: torch.Tensor, *, room: int
 ) -> tuple[torch.Tensor, Any]:
     """Logits after each prompt, shape (P, V), and the cache."""
     columns = torch.arange(ids.shape[1], device=ids.device)
@@ -170,6 +171,7 @@ def _prefill(
         input_ids=ids,
         attention_mask=_additive(visible, module)[:, None],
         position_ids=(columns[None] - pads[:, None]).clamp(min=0),
+        past_key_values=roomy_cache(module, room=room),
         use_cache=True,
         logits_to_keep=1,
     )

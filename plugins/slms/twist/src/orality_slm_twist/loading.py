@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
 
 import orality
 from orality import CheckpointError
+from orality.checkpoints import note_checkpoint
+from orality.weights import unpacked
+from orality_slm_twist.complete import check_complete
 from orality_slm_twist.folder import Folder, find_folder, read_folder
 from orality_slm_twist.slm import TwistLM
 
 # Buffers that old versions of transformers saved and newer ones compute.
 _COMPUTED = re.compile(r"rotary_emb\.inv_freq$|decoder\.version$|attn\.(masked_)?bias$")
+# What config files say about their own origin and storage.
+_NOT_SETTINGS = frozenset({"_name_or_path", "dtype", "torch_dtype", "transformers_version"})
 
 
 def load_twist(
@@ -28,16 +30,21 @@ def load_twist(
     device: str = "auto",
     dtype: str = "float32",
     codebook: str | None = None,
+    offset: int | None = None,
     mask_repeats: bool | None = None,
 ) -> TwistLM:
-    """Load a checkpoint (`tiny`, a folder, or a fetched name) strictly, in `dtype`, on `device`.
+    """Load a checkpoint (`tiny`, a folder, its zip file, or a fetched name) strictly.
 
-    Raises CheckpointError when the folder is incomplete or its weights do not fit its config.
+    Weights are converted to `dtype`, whatever they are stored in, and moved to `device`. Raises
+    CheckpointError when the folder is incomplete or its weights do not fit its config.
     """
     path = find_folder(str(checkpoint)) or Path(orality.fetch(str(checkpoint)))
-    folder = read_folder(path, codebook)
-    kind: torch.dtype = getattr(torch, dtype)
-    module = _slamkit_module(folder, kind) if folder.is_slamkit else _module(folder, kind)
+    if not path.is_dir():
+        read_folder(path, codebook, offset)  # what cannot work is refused before it is unpacked
+        path = note_checkpoint(unpacked(path))
+    folder = read_folder(path, codebook, offset)
+    check_complete(path)
+    module = _module(folder, getattr(torch, dtype))
     rows = module.get_input_embeddings().weight.shape[0]
     if rows < folder.offset + folder.unit_spec.vocab_size:
         raise CheckpointError(
@@ -63,12 +70,14 @@ def _module(folder: Folder, dtype: torch.dtype) -> Any:
     bars = hf_logging.is_progress_bar_enabled()
     hf_logging.disable_progress_bar()
     try:
+        more = _slamkit(folder) if folder.is_slamkit else {}
         module, info = AutoModelForCausalLM.from_pretrained(
             folder.path,
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **more,
         )
     except Exception as error:  # transformers raises many kinds for a damaged folder
         raise CheckpointError(f"{folder.path} cannot be loaded: {error}") from error
@@ -82,34 +91,15 @@ def _module(folder: Folder, dtype: torch.dtype) -> Any:
     return module
 
 
-def _slamkit_module(folder: Folder, dtype: torch.dtype) -> Any:
+def _slamkit(folder: Folder) -> dict[str, Any]:
     """slamkit's UnitLM: its base model's config is nested, its weights carry the prefix `lm.`.
 
     slamkit itself asks a hub for the base config; here the nested one is all that is read.
     """
-    base = dict(folder.config.get("base_config") or {})
-    kind = base.pop("model_type", None)
-    if not isinstance(kind, str):
-        raise CheckpointError(f"{folder.path / 'config.json'}: base_config names no model_type")
+    base = {k: v for k, v in folder.config["base_config"].items() if k not in _NOT_SETTINGS}
     base["vocab_size"] = folder.vocab_size
-    weights = folder.path / "model.safetensors"
-    try:
-        config = AutoConfig.for_model(kind, **base)
-        stored = load_file(weights)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{folder.path} cannot be loaded: {error}") from error
-    module: nn.Module = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    tensors = {name.removeprefix("lm."): value for name, value in stored.items()}
-    tied = set(getattr(module, "_tied_weights_keys", None) or ())
-    try:
-        missing, unexpected = module.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise CheckpointError(f"{weights} does not fit its config: {error}") from error
-    if not getattr(config, "tie_word_embeddings", False):
-        tied = set()
-    _refuse(folder.path, "lacks", [name for name in missing if name not in tied])
-    _refuse(folder.path, "has tensors that this architecture does not know:", unexpected)
-    return module
+    config = AutoConfig.for_model(base.pop("model_type"), **base)
+    return {"config": config, "key_mapping": {r"^lm\.": ""}}
 
 
 def _refuse(path: Path, what: str, names: Any) -> None:

@@ -1,4 +1,4 @@
-"""HuBERT features and k-means units, as an orality plugin."""
+"""K-means units of HuBERT, WavLM, wav2vec 2.0 and w2v-BERT 2.0, as an orality plugin."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ class HubertTokenizerConfig(ComponentConfig):
     checkpoint: str = "tiny"
     """`tiny` (shipped), a transformers folder, a fairseq `.pt`, or a name orality.fetch knows."""
     kmeans: str | None = None
-    """A `.safetensors`, `.npy` or scikit-learn `.bin` file; None: the checkpoint's own."""
+    """A `.safetensors`, `.npy`, torch `.pt` or scikit-learn `.bin` file; None: the checkpoint's
+    own."""
     layer: int | None = Field(default=None, ge=0)
     """Index into hidden_states; None: what the k-means file says."""
     codebook: str | None = None
     """Name of the codebook, where neither units.json nor the file names tell."""
-    normalize: bool = False
-    """Zero mean and unit variance per recording. The published 25 Hz units are made without."""
+    normalize: bool | None = None
+    """Zero mean and unit variance per recording; None: as the encoder was trained. The published
+    25 Hz units are made without."""
     deduplicate: bool = True
     """Merge repeated units."""
     max_chunk_seconds: float = Field(default=100.0, ge=1.0)

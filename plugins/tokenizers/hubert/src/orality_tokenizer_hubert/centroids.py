@@ -1,4 +1,4 @@
-"""K-means tables from the containers they come in; no torch here, so that describing is light."""
+"""K-means tables from the containers they come in; torch is imported for torch's own files only."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ class Centroids:
 
 
 def read_centroids(path: Path) -> Centroids:
-    """Read `.safetensors` (tensor `centroids`), `.npy`, or a scikit-learn `.bin`/`.joblib`/`.pkl`.
+    """Read `.safetensors` (tensor `centroids`), `.npy`, a scikit-learn `.bin`/`.joblib`/`.pkl`, or
+    torch's `.pt`/`.pth`: a tensor, or a table with `cluster_centers` (and `n_clusters`) in it.
 
     Raises CheckpointError when it is none of these, or not a table of finite numbers.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path} is no file; `kmeans` wants .safetensors, .npy or .bin")
+        raise CheckpointError(f"{path} is no file; `kmeans` wants .safetensors, .npy, .pt or .bin")
     layer: int | None = None
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
@@ -46,8 +47,14 @@ def read_centroids(path: Path) -> Centroids:
         from orality_tokenizer_hubert.joblib_reader import read_joblib_centroids
 
         table = read_joblib_centroids(path)
+    elif suffix in {".pt", ".pth"}:
+        from orality_tokenizer_hubert.torch_reader import read_torch_centroids
+
+        table = read_torch_centroids(path)
     else:
-        raise CheckpointError(f"{path}: k-means wants .safetensors, .npy or .bin, not {suffix!r}")
+        raise CheckpointError(
+            f"{path}: k-means wants .safetensors, .npy, .pt or .bin, not {suffix!r}"
+        )
     if table.ndim != 2 or 0 in table.shape or table.dtype.kind not in "fiu":
         raise CheckpointError(
             f"{path} holds {table.dtype} of shape {table.shape}; wanted numbers (clusters, width)"

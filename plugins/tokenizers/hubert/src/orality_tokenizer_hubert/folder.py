@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -14,6 +15,9 @@ from orality.checkpoints import TWIST_UNITS, read_json, read_unit_spec
 from orality_tokenizer_hubert.centroids import Centroids, read_centroids
 
 SAMPLE_RATE = 16_000
+MODEL_TYPES = ("hubert", "wavlm", "wav2vec2", "wav2vec2-bert")
+MEL_HOP = 160  # samples: w2v-BERT hears mel frames, 100 a second
+PREPROCESSOR = "preprocessor_config.json"
 MHUBERT = "mhubert-base-25hz"
 MHUBERT_KMEANS = "mhubert-base-25hz-l11-km500"
 
@@ -105,21 +109,60 @@ def read_codebook(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a transformers HuBERT folder."""
+    """config.json of a transformers folder; CheckpointError when it is no known encoder's."""
     config = read_json(path / "config.json")
-    if config.get("model_type") != "hubert":
+    if config.get("model_type") not in MODEL_TYPES:
         raise CheckpointError(
-            f"{path / 'config.json'} describes a {config.get('model_type')!r} model, not a HuBERT"
+            f"{path / 'config.json'} describes a {config.get('model_type')!r} model; "
+            f"`hubert` wants one of {', '.join(MODEL_TYPES)}"
         )
     return config
 
 
 def stated_frame_rate(path: Path) -> float:
-    """Frames per second of a transformers HuBERT folder, from its strides."""
-    strides = read_config(path).get("conv_stride")
+    """Frames per second of a transformers folder, from its strides."""
+    config = read_config(path)
+    if config["model_type"] == "wav2vec2-bert":
+        return SAMPLE_RATE / (MEL_HOP * mel_stride(path))
+    strides = config.get("conv_stride", [5, 2, 2, 2, 2, 2, 2])
     if not isinstance(strides, list) or not all(type(s) is int and s > 0 for s in strides):
         raise CheckpointError(f"{path / 'config.json'}: conv_stride is {strides!r}, not numbers")
     return SAMPLE_RATE / prod(strides)
+
+
+def mel_stride(path: Path) -> int:
+    """Mel frames per frame of w2v-BERT: what preprocessor_config.json says, or 2."""
+    stride = _preprocessor(path).get("stride", 2)
+    if type(stride) is not int or stride < 1:
+        raise CheckpointError(f"{path / PREPROCESSOR}: stride is {stride!r}, not a number")
+    return stride
+
+
+def wants_normalized(path: Path) -> bool:
+    """Whether a folder's encoder was trained on recordings of zero mean and unit variance.
+
+    What preprocessor_config.json says counts for the encoders with a norm in every convolution, the
+    large ones. The base models' files say so too, but fairseq trained them without, and the
+    published units are made without.
+    """
+    config = read_config(path)
+    if config.get("feat_extract_norm") != "layer" or config["model_type"] == "wav2vec2-bert":
+        return False
+    return _preprocessor(path).get("do_normalize", False) is True
+
+
+def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one frame sees: the shortest recording that has a unit (720 at 25 Hz)."""
+    field = hop = 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * hop
+        hop *= stride
+    return field
+
+
+def _preprocessor(path: Path) -> dict[str, Any]:
+    file = path / PREPROCESSOR
+    return read_json(file) if file.is_file() else {}
 
 
 def _is_mhubert(path: Path) -> bool:

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
-from transformers import HubertConfig, HubertModel
 
 import orality
 from orality import CheckpointError
-from orality.checkpoints import read_json
+from orality_tokenizer_hubert.encoders import build_encoder, read_encoder_config
 from orality_tokenizer_hubert.fairseq import read_fairseq
 from orality_tokenizer_hubert.folder import (
     MHUBERT,
     MHUBERT_KMEANS,
     SAMPLE_RATE,
     find_checkpoint,
+    mel_stride,
     read_codebook,
     read_config,
+    stated_frame_rate,
+    wants_normalized,
 )
 from orality_tokenizer_hubert.tokenizer import HubertTokenizer
-
-# Names that older checkpoints use for the tensors of the positional convolution.
-_ALIASES = (
-    (r"pos_conv_embed\.conv\.0\.", "pos_conv_embed.batch_norm."),
-    (r"pos_conv_embed\.conv\.1\.", "pos_conv_embed.conv."),
-    (r"pos_conv_embed\.conv\.weight_g$", "pos_conv_embed.conv.parametrizations.weight.original0"),
-    (r"pos_conv_embed\.conv\.weight_v$", "pos_conv_embed.conv.parametrizations.weight.original1"),
-)
+from orality_tokenizer_hubert.weights import read_folder_state
 
 
 def load_hubert_tokenizer(
@@ -43,7 +33,7 @@ def load_hubert_tokenizer(
     kmeans: str | Path | None = None,
     layer: int | None = None,
     codebook: str | None = None,
-    normalize: bool = False,
+    normalize: bool | None = None,
     deduplicate: bool = True,
     max_chunk_seconds: float = 100.0,
     device: str = "auto",
@@ -59,12 +49,15 @@ def load_hubert_tokenizer(
         codebook = codebook or f"{MHUBERT}/l{layer}/km500"
     if kmeans is not None:
         kmeans = _kmeans_file(kmeans)
+    stride = 2
     if path.is_file():
-        config, state, wants_normalized = read_fairseq(path)
-        normalize = normalize or wants_normalized
+        config, state, trained_so = read_fairseq(path)
+        rate = SAMPLE_RATE / prod(config.conv_stride)
     else:
-        config, state = HubertConfig(**read_config(path)), _folder_state(path)
-    rate = SAMPLE_RATE / prod(config.conv_stride)
+        rate, stride, trained_so = stated_frame_rate(path), mel_stride(path), wants_normalized(path)
+        config, state = read_encoder_config(read_config(path), path), read_folder_state(path)
+    if normalize and config.model_type == "wav2vec2-bert":
+        raise CheckpointError(f"{path} normalizes its own mel features; leave `normalize` out")
     book = read_codebook(path, rate, kmeans=kmeans, layer=layer, codebook=codebook)
     if book.layer > config.num_hidden_layers:
         raise CheckpointError(
@@ -77,92 +70,19 @@ def load_hubert_tokenizer(
         )
     place = _device(device)
     return HubertTokenizer(
-        _up_to(_model(config, state, path), book.layer).to(place),
+        build_encoder(config, state, book.layer, path, device=place, mel_stride=stride),
         torch.from_numpy(book.centroids.table).to(place),
         unit_spec=replace(book.unit_spec, deduplicated=deduplicate),
-        normalize=normalize,
+        normalize=trained_so if normalize is None else normalize,
         max_chunk_seconds=max_chunk_seconds,
     )
-
-
-def _model(config: HubertConfig, state: dict[str, torch.Tensor], path: Path) -> HubertModel:
-    try:
-        model = HubertModel(config)
-    except (ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path}: no HuBERT can be built from its config: {error}") from error
-    wanted = set(model.state_dict())
-    for name in ("masked_spec_embed",):  # used in training only; its presence follows the config
-        if name not in wanted:
-            state.pop(name, None)
-        else:
-            state.setdefault(name, model.state_dict()[name])
-    missing, extra = sorted(wanted - set(state)), sorted(set(state) - wanted)
-    for what, names in (("lacks", missing), ("has unknown tensors", extra)):
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{path} {what}: {', '.join(names[:3])}{more}")
-    try:
-        model.load_state_dict({name: value.float() for name, value in state.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit its config: {error}") from error
-    return model.eval().requires_grad_(False)
-
-
-def _up_to(model: HubertModel, layer: int) -> HubertModel:
-    """The same model without the blocks above `layer`; its output is `hidden_states[layer]`."""
-    blocks = model.encoder.layers
-    if layer < len(blocks):
-        model.encoder.layers = blocks[:layer]
-        if model.config.do_stable_layer_norm:
-            # pre-norm models end in one more norm, which belongs to the last layer only
-            model.encoder.layer_norm = nn.Identity()
-    return model
-
-
-def _folder_state(path: Path) -> dict[str, torch.Tensor]:
-    index = path / "model.safetensors.index.json"
-    names = ["model.safetensors", "pytorch_model.bin"]
-    if index.is_file():
-        shards = read_json(index).get("weight_map")
-        if not isinstance(shards, dict):
-            raise CheckpointError(f"{index} has no weight_map: it names no file")
-        files = [path / Path(name).name for name in sorted(set(shards.values()))]
-    else:
-        files = [path / name for name in names if (path / name).is_file()][:1]
-    if not files:
-        raise CheckpointError(f"{path} holds neither {' nor '.join(names)}")
-    state: dict[str, torch.Tensor] = {}
-    for file in files:
-        state |= _tensors(file)
-    renamed = {}
-    for name, value in state.items():
-        for pattern, replacement in _ALIASES:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = value
-    return renamed
-
-
-def _tensors(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        content: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from error
-    except Exception as error:  # torch.load raises many kinds for a damaged or hostile file
-        raise CheckpointError(f"{file} is refused: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
-    ):
-        raise CheckpointError(f"{file} is no table of tensors")
-    return content
 
 
 def _kmeans_file(kmeans: str | Path) -> Path:
     path = Path(orality.fetch(str(kmeans)))
     if path.is_file():
         return path
-    found = sorted(p for p in path.glob("*") if p.suffix in {".bin", ".npy", ".safetensors"})
+    found = sorted(p for p in path.glob("*") if p.suffix in {".bin", ".npy", ".pt", ".safetensors"})
     if len(found) != 1:
         raise CheckpointError(f"{path} holds {len(found)} k-means files; name one of them")
     return found[0]

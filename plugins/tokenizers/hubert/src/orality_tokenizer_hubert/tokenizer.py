@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from orality import AudioError, Units, UnitSpec, Waveform, resample
+from orality_tokenizer_hubert.encoders import Encoder
 from orality_tokenizer_hubert.folder import SAMPLE_RATE
+from orality_tokenizer_hubert.parallel import in_parallel
 
 logger = logging.getLogger(__name__)
 
+# Two centroids this close to a frame, in parts of what rounding could move if every product of the
+# encoder erred the same way, are told apart by a pass of the recording alone.
+TIE = 1e-5
+SAMPLES_AT_ONCE = 120 * SAMPLE_RATE
+
 
 class HubertTokenizer:
-    """HuBERT features of one layer, quantized by k-means.
+    """Encoder features of one layer, quantized by k-means.
 
-    Recordings go through the encoder one by one: nothing is padded, no neighbor is normalized with,
-    so an item's units do not depend on its batch.
+    Nothing is padded and no neighbor is normalized with: recordings go through the encoder one by
+    one, on a processor each in a thread of its own; on a GPU those of equal length together, and
+    once more alone where a frame is nearly as close to a second centroid. So an item's units do not
+    depend on its batch.
     """
 
     def __init__(
         self,
-        model: Any,
+        encoder: Encoder,
         centroids: torch.Tensor,
         *,
         unit_spec: UnitSpec,
         normalize: bool = False,
         max_chunk_seconds: float = 100.0,
+        together: bool | None = None,
     ) -> None:
-        self._model = model
+        self._encoder = encoder
         self._centroids = centroids
         self._norms = centroids.square().sum(1)
+        self._spread = 2.0 * float(self._norms.max().sqrt())
         self._unit_spec = unit_spec
         self._normalize = normalize
         self._chunk = int(max_chunk_seconds * SAMPLE_RATE)
-        self._field = receptive_field(model.config.conv_kernel, model.config.conv_stride)
+        self._together = centroids.device.type != "cpu" if together is None else together
 
     @property
     def sample_rate(self) -> int:
@@ -55,14 +66,20 @@ class HubertTokenizer:
 
         Raises AudioError for samples that are not finite numbers.
         """
-        return [self._units(self.frame_units(waveform)) for waveform in batch]
+        pieces, owners = [], []
+        for item, waveform in enumerate(batch):
+            for piece in self._pieces(waveform):
+                pieces.append(piece)
+                owners.append(item)
+        found: list[list[NDArray[np.int64]]] = [[] for _ in batch]
+        for item, ids in zip(owners, self._assign_all(pieces), strict=True):
+            found[item].append(ids.cpu().numpy())
+        return [self._units(np.concatenate([np.zeros(0, np.int64), *ids])) for ids in found]
 
     def frame_units(self, waveform: Waveform) -> NDArray[np.int64]:
         """The unit of every frame, shape (frames,), before de-duplication."""
-        features = self.features(waveform)
-        scores = torch.addmm(self._norms, features, self._centroids.T, alpha=-2.0)
-        ids: NDArray[np.int64] = scores.argmin(1).cpu().numpy()
-        return ids
+        ids = [self._assign(piece).cpu().numpy() for piece in self._pieces(waveform)]
+        return np.concatenate([np.zeros(0, np.int64), *ids])
 
     @torch.inference_mode()
     def features(self, waveform: Waveform) -> torch.Tensor:
@@ -71,16 +88,19 @@ class HubertTokenizer:
         Beyond `max_chunk_seconds` the recording is cut without overlap; of the last piece, what is
         shorter than a frame is left out.
         """
+        found = [self._encoder.forward(piece[None])[0] for piece in self._pieces(waveform)]
+        return torch.cat([self._centroids.new_zeros((0, self._centroids.shape[1])), *found])
+
+    def _pieces(self, waveform: Waveform) -> list[torch.Tensor]:
         samples = self._samples(waveform)
         pieces = [
-            self._model(piece[None]).last_hidden_state[0]
+            piece
             for piece in torch.split(samples, self._chunk)
-            if len(piece) >= self._field
+            if len(piece) >= self._encoder.field
         ]
         if not pieces:
             logger.debug("%d samples are less than one frame: no units", len(samples))
-            return self._centroids.new_zeros((0, self._centroids.shape[1]))
-        return torch.cat(pieces)
+        return pieces
 
     def _samples(self, waveform: Waveform) -> torch.Tensor:
         samples = np.asarray(waveform.samples, np.float32)
@@ -99,6 +119,47 @@ class HubertTokenizer:
             wave = torch.nn.functional.layer_norm(wave, wave.shape)
         return wave
 
+    def _assign_all(self, pieces: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Each piece's units, int64 (frames,)."""
+        if not self._together:
+            return in_parallel(self._assign, pieces, costs=[len(piece) for piece in pieces])
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for number, piece in enumerate(pieces):
+            groups[len(piece)].append(number)
+        found: dict[int, torch.Tensor] = {}
+        for length, numbers in groups.items():
+            size = max(1, SAMPLES_AT_ONCE // length)
+            for start in range(0, len(numbers), size):
+                part = numbers[start : start + size]
+                for number, ids in zip(
+                    part, self._assign_equal([pieces[n] for n in part]), strict=True
+                ):
+                    found[number] = ids
+        return [found[number] for number in range(len(pieces))]
+
+    @torch.inference_mode()
+    def _assign(self, piece: torch.Tensor) -> torch.Tensor:
+        return self._scores(self._encoder.forward(piece[None])[0]).argmin(1)
+
+    @torch.inference_mode()
+    def _assign_equal(self, pieces: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Pieces of one length in one pass; those with a near tie again, alone."""
+        if len(pieces) == 1:
+            return [self._assign(pieces[0])]
+        features = self._encoder.forward(torch.stack(list(pieces)))
+        best, ids = self._scores(features.flatten(0, 1)).topk(min(2, len(self._norms)), 1, False)
+        reach = TIE * self._spread * features.flatten(0, 1).norm(dim=1)
+        near = ((best[:, -1] - best[:, 0]) < reach).view(len(pieces), -1).any(1).tolist()
+        units = ids[:, 0].view(len(pieces), -1)
+        return [
+            self._assign(piece) if tie else units[number]
+            for number, (piece, tie) in enumerate(zip(pieces, near, strict=True))
+        ]
+
+    def _scores(self, features: torch.Tensor) -> torch.Tensor:
+        """Squared distances but for the frame's own square, (frames, clusters)."""
+        return torch.addmm(self._norms, features, self._centroids.T, alpha=-2.0)
+
     def _units(self, ids: NDArray[np.int64]) -> Units:
         if not self._unit_spec.deduplicated:
             return Units(ids, np.ones(len(ids), np.int64))
@@ -106,12 +167,3 @@ class HubertTokenizer:
             return Units(ids, np.zeros(0, np.int64))
         starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
         return Units(ids[starts], np.diff(starts, append=len(ids)).astype(np.int64))
-
-
-def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Samples that one frame sees: the shortest recording that has a unit (720 at 25 Hz)."""
-    field = hop = 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        field += (kernel - 1) * hop
-        hop *= stride
-    return field

@@ -7,6 +7,7 @@ the vocoder of TWIST and textlesslib.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orality import ComponentConfig, UnitSpec, VocoderSpec, hookimpl
@@ -33,6 +34,10 @@ class HifiGanConfig(ComponentConfig):
     """Row of the speaker embedding, where the vocoder has several voices."""
     style: int = 0
     """Row of the style embedding, where the vocoder has several styles."""
+    speaker_vector: Path | None = None
+    """A `.npy` file with the speaker's vector, for vocoders that have no table of speakers."""
+    f0: float | None = None
+    """The pitch to speak at, for vocoders that read it beside the units: a class, or a number."""
     codebook: str | None = None
     """Name of the codebook, for folders without units.json."""
     device: str = "auto"
@@ -43,7 +48,7 @@ def _describe(config: HifiGanConfig) -> UnitSpec | None:
     path = find_folder(config.checkpoint)
     if path is None:
         return named_units(config.checkpoint, config.codebook)
-    return read_folder(path, config.codebook).unit_spec
+    return read_folder(path, config.codebook, f0=config.f0).unit_spec
 
 
 def _build(config: HifiGanConfig) -> UnitHifiGan:
@@ -55,6 +60,8 @@ def _build(config: HifiGanConfig) -> UnitHifiGan:
         given_durations=config.given_durations,
         speaker=config.speaker,
         style=config.style,
+        speaker_vector=config.speaker_vector,
+        f0=config.f0,
         codebook=config.codebook,
         device=config.device,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,17 @@ from orality.checkpoints import (
 
 DEFAULT_SPEAKERS = 200  # what the original code assumes where the config is silent
 DEFAULT_STYLES = 100
+DEFAULT_WIDTH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A vocoder folder's own account. `speakers`, `styles`: 0 where it has no such embedding."""
+    """A vocoder folder's own account.
+
+    `speakers`, `styles`: rows of these tables, 0 where there is none. `speaker_width`: length of
+    the vectors that stand for speakers instead of a table, else 0. `wants_f0`: it reads the pitch
+    beside the units, in `f0_bins` classes, or as a plain number where that is 0.
+    """
 
     path: Path
     config: dict[str, Any]
@@ -31,6 +37,9 @@ class Folder:
     sample_rate: int
     speakers: int
     styles: int
+    speaker_width: int
+    wants_f0: bool
+    f0_bins: int
 
     @property
     def durations(self) -> dict[str, Any] | None:
@@ -55,21 +64,22 @@ def named_units(checkpoint: str, codebook: str | None) -> UnitSpec | None:
     return published_units(codebook)
 
 
-def read_folder(path: Path, codebook: str | None = None) -> Folder:
-    """Read config.json (and units.json); raises CheckpointError when something essential is
-    missing, contradictory, or beyond this reader (pitch codes, projected speaker embeddings)."""
+def read_folder(path: Path, codebook: str | None = None, *, f0: float | None = None) -> Folder:
+    """Read config.json (and units.json). `f0`: the pitch at which to speak units that carry none;
+    without it, units of a vocoder that reads pitch classes have two codebooks.
+
+    Raises CheckpointError when something essential is missing or contradictory, or a vocoder wants
+    pitch as a number, which units cannot carry, and no `f0` is given.
+    """
     source = path / "config.json"
     config = read_json(source)
-    if config.get("f0"):
-        raise CheckpointError(
-            f"{source}: this vocoder wants pitch codes beside the units (f0), which units do not "
-            "carry; use one that was trained without"
-        )
-    if config.get("embedder_params"):
-        raise CheckpointError(
-            f"{source}: speakers are given as vectors (embedder_params); only speaker tables "
-            "(multispkr with num_speakers) are supported"
-        )
+    wants_f0 = bool(config.get("f0"))
+    f0_bins = config.get("f0_quant_num_bin") or 0
+    if wants_f0:
+        _check_f0(source, f0_bins, f0)
+    elif f0 is not None:
+        raise CheckpointError(f"{source}: this vocoder reads no pitch; leave the option f0 out")
+    vectors = bool(config.get("embedder_params"))
     rates = _integers(config, "upsample_rates", source)
     hop = math.prod(rates)
     if config.get("code_hop_size", hop) != hop:
@@ -82,6 +92,8 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
     units = _unit_spec(
         path, codebook, size, sample_rate / hop, bool(config.get("dur_predictor_params"))
     )
+    if wants_f0 and f0 is None:
+        units = replace(units, num_codebooks=2, deduplicated=False)
     if units.vocab_size > size:
         raise CheckpointError(
             f"{path}: units.json counts {units.vocab_size} units, config.json {size} embeddings"
@@ -92,9 +104,28 @@ def read_folder(path: Path, codebook: str | None = None) -> Folder:
         unit_spec=units,
         hop=hop,
         sample_rate=sample_rate,
-        speakers=_rows(config, "multispkr", "num_speakers", DEFAULT_SPEAKERS, source),
+        speakers=0
+        if vectors
+        else _rows(config, "multispkr", "num_speakers", DEFAULT_SPEAKERS, source),
         styles=_rows(config, "multistyle", "num_styles", DEFAULT_STYLES, source),
+        speaker_width=_integer(config, "embedder_dim", source, DEFAULT_WIDTH) if vectors else 0,
+        wants_f0=wants_f0,
+        f0_bins=f0_bins,
     )
+
+
+def _check_f0(source: Path, bins: object, f0: float | None) -> None:
+    if not isinstance(bins, int) or isinstance(bins, bool) or bins < 0:
+        raise CheckpointError(f"{source}: f0_quant_num_bin is {bins!r}, wanted 0 or more classes")
+    if not bins and f0 is None:
+        raise CheckpointError(
+            f"{source}: this vocoder reads pitch as a number beside the units (f0), which units "
+            "do not carry; set the option f0 to the value to speak at"
+        )
+    if bins and f0 is not None and (f0 != int(f0) or not 0 <= f0 < bins):
+        raise CheckpointError(
+            f"{source}: f0 is {f0}, this vocoder knows the pitch classes 0 to {bins - 1}"
+        )
 
 
 def _unit_spec(

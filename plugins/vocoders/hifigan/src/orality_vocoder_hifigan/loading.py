@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -31,16 +32,18 @@ def load_vocoder(
     given_durations: bool = False,
     speaker: int = 0,
     style: int = 0,
+    speaker_vector: Path | None = None,
+    f0: float | None = None,
     codebook: str | None = None,
     device: str = "auto",
 ) -> UnitHifiGan:
     """Load a checkpoint (`tiny`, a folder, or a fetched name) strictly, in float32.
 
     Raises CheckpointError when the weights do not fit the config, or when the vocoder lacks the
-    duration predictor, speaker or style that was asked for.
+    duration predictor, speaker, style or pitch that was asked for.
     """
     path = find_folder(checkpoint) or Path(orality.fetch(checkpoint))
-    folder = read_folder(path, codebook)
+    folder = read_folder(path, codebook, f0=f0)
     if predict_durations and folder.durations is None:
         raise CheckpointError(
             f"{path} has no duration predictor; set predict_durations to false, and give it one id "
@@ -49,6 +52,7 @@ def load_vocoder(
     for what, row, rows in (("speaker", speaker, folder.speakers), ("style", style, folder.styles)):
         if not 0 <= row < max(rows, 1):
             raise CheckpointError(f"{path} has {max(rows, 1)} {what}(s), there is no {what} {row}")
+    vector = _speaker_vector(folder, speaker_vector)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     modules = _modules(folder)
@@ -60,7 +64,34 @@ def load_vocoder(
         given_durations=given_durations,
         speaker=speaker,
         style=style,
+        speaker_vector=vector,
+        f0=f0,
     )
+
+
+def _speaker_vector(folder: Folder, path: Path | None) -> torch.Tensor | None:
+    """The vector that stands for the speaker, float32 (speaker_width,), where there is no table."""
+    if not folder.speaker_width:
+        if path is not None:
+            raise CheckpointError(
+                f"{folder.path} takes no speaker vector; choose its voice by the option speaker"
+            )
+        return None
+    wanted = f"a .npy file of {folder.speaker_width} numbers"
+    if path is None:
+        raise CheckpointError(
+            f"{folder.path} has no table of speakers, its voices are vectors (embedder_params); "
+            f"give speaker_vector, {wanted}"
+        )
+    try:
+        vector = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise CheckpointError(f"speaker_vector {path} is no plain array: {error}") from error
+    if vector.dtype.kind not in "fiu" or vector.size != folder.speaker_width:
+        raise CheckpointError(
+            f"speaker_vector {path} holds {vector.dtype} of shape {vector.shape}, wanted {wanted}"
+        )
+    return torch.from_numpy(vector.reshape(-1).astype(np.float32))
 
 
 def read_state(path: Path) -> State:
@@ -113,15 +144,21 @@ def _modules(folder: Folder) -> nn.ModuleDict:
     width = config.get("embedding_dim")
     if not isinstance(width, int) or width < 1:
         raise CheckpointError(f"{folder.path / 'config.json'}: embedding_dim is {width!r}")
-    wanted = width * (1 + bool(folder.speakers) + bool(folder.styles))
+    voiced = bool(folder.speakers or folder.speaker_width)
+    pitch = 0 if not folder.wants_f0 else width if folder.f0_bins else 1
+    wanted = width * (1 + voiced + bool(folder.styles)) + pitch
     if config.get("model_in_dim", 80) != wanted:
         raise CheckpointError(
             f"{folder.path / 'config.json'}: model_in_dim is {config.get('model_in_dim', 80)}, the "
             f"embeddings give {wanted}; does this vocoder want an input that units do not carry?"
         )
     modules = nn.ModuleDict({"dict": nn.Embedding(int(config["num_embeddings"]), width)})
+    if folder.f0_bins:  # in the checkpoint even where the switch f0 is off
+        modules["f0_quant_embed"] = nn.Embedding(folder.f0_bins, width)
     if folder.speakers:
         modules["spkr"] = nn.Embedding(folder.speakers, width)
+    elif folder.speaker_width:
+        modules["spkr"] = nn.Linear(folder.speaker_width, width)
     if folder.styles:
         modules["style"] = nn.Embedding(folder.styles, width)
     try:
@@ -150,7 +187,7 @@ def _modules(folder: Folder) -> nn.ModuleDict:
 
 
 def _fill(modules: nn.ModuleDict, state: State, path: Path) -> None:
-    own = ("dict.", "spkr.", "style.", "dur_predictor.")
+    own = ("dict.", "f0_quant_embed.", "spkr.", "style.", "dur_predictor.")
     named = {
         name if name.startswith(own) else f"body.{name.replace('ups.', 'upsampler.', 1)}": value
         for name, value in state.items()

@@ -1,0 +1,125 @@
+"""How many pairs thresholds would give, from what is already judged (Align-SLM, table 6)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from orality.errors import StoreError
+from orality.feedback.select import Candidate, select_pair
+from orality.store import read_records
+
+BLEU_STEP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """A pair of thresholds, as `select_pair` reads them, and how many prompts give a pair."""
+
+    rejected: float
+    chosen: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRound:
+    """What a round has sampled and judged so far.
+
+    `candidates`: those of each prompt, in the order of their ids; without units there are none.
+    `texts`: what the transcriber heard. `scores` and `auto_bleus`: how many continuations fall
+    into each bin, by its lower edge; `unscored`: those the judge abstained from.
+    """
+
+    candidates: Mapping[str, Sequence[Candidate]]
+    texts: Mapping[str, str]
+    scores: Mapping[float, int]
+    auto_bleus: Mapping[float, int]
+    unscored: int
+
+    @property
+    def judged(self) -> int:
+        """Continuations with a score."""
+        return sum(self.scores.values())
+
+
+def read_round(folder: Path) -> JudgedRound:
+    """A round's folder; StoreError when nothing is judged in it yet."""
+    verdicts = {row["id"]: row for row in read_records(folder / "verdicts")}
+    if not verdicts:
+        raise StoreError(
+            f"{folder} holds no verdicts; wanted a run's folder round-1, round-2, ... in which "
+            "`orality pairs` or `orality align` has judged something"
+        )
+    texts = {row["id"]: row for row in read_records(folder / "transcripts")}
+    candidates: dict[str, list[Candidate]] = {}
+    for row in read_records(folder / "continuations", ["prompt_id", "units"]):
+        if row["units"] and row["id"] in verdicts:
+            verdict = verdicts[row["id"]]
+            candidates.setdefault(row["prompt_id"], []).append(
+                Candidate(
+                    id=row["id"],
+                    score=verdict["score"],
+                    auto_bleu=texts.get(row["id"], {}).get("auto_bleu"),
+                    perplexity=json.loads(verdict["metrics"]).get("perplexity"),
+                )
+            )
+    everything = [item for some in candidates.values() for item in some]
+    scores = [item.score for item in everything if item.score is not None]
+    bleus = [item.auto_bleu for item in everything if item.auto_bleu is not None]
+    width = score_step(scores)
+    return JudgedRound(
+        candidates,
+        {name: row["text"] or "" for name, row in texts.items()},
+        _histogram(scores, width),
+        _histogram(bleus, BLEU_STEP),
+        len(everything) - len(scores),
+    )
+
+
+def yields(
+    candidates: Mapping[str, Sequence[Candidate]],
+    thresholds: Sequence[tuple[float, float]],
+    *,
+    max_auto_bleu: float,
+) -> list[Yield]:
+    """For each (rejected, chosen): the prompts of which equation 2 makes a pair."""
+    return [
+        Yield(
+            rejected,
+            chosen,
+            sum(
+                select_pair(
+                    some, rejected=rejected, chosen=chosen, max_auto_bleu=max_auto_bleu, seed=0
+                )
+                is not None
+                for some in candidates.values()
+            ),
+        )
+        for rejected, chosen in thresholds
+    ]
+
+
+def threshold_grid(
+    scores: Mapping[float, int], used: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Every two whole numbers among the scores, and the thresholds that are in use; in order."""
+    low, high = math.floor(min(scores, default=0)), math.ceil(max(scores, default=0))
+    whole = range(low, high + 1) if high - low <= 10 else range(0)
+    return sorted({*((float(a), float(b)) for a, b in combinations(whole, 2)), *used})
+
+
+def score_step(scores: Sequence[float]) -> float:
+    """Width of a score's bin: .5 on a scale of a few grades, else a tenth of what occurs."""
+    spread = max(scores, default=0.0) - min(scores, default=0.0)
+    return 0.5 if spread <= 5 else spread / 10
+
+
+def _histogram(values: Sequence[float], step: float) -> dict[float, int]:
+    # A value on an edge belongs to the bin that begins there, in spite of binary fractions.
+    counts = Counter(math.floor(value / step + 1e-9) for value in values)
+    return {round(index * step, 6): counts[index] for index in sorted(counts)}
