@@ -57,6 +57,13 @@ def test_the_guide_s_description_of_a_checkpoint_works(tmp_path):
     assert plugin["describe"](SimpleNamespace(checkpoint="acme/large")) is None
 
 
+def test_the_guide_s_judge_behind_a_server_answers(tmp_path, monkeypatch):
+    (source,) = re.findall(r"```python\n([^`]*asking_for.*?)```", GUIDE, re.S)
+    monkeypatch.setenv("ORALITY_CACHE", str(tmp_path))
+    exec(source, {})
+    assert (tmp_path / "judges" / "acme.sqlite").is_file()
+
+
 def test_the_training_guide_s_example_trains(tmp_path, monkeypatch, capsys):
     (source,) = re.findall(r"```python\n(.*?)```", TRAINING, re.S)
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PUBLIC_MODULES = {
-    "orality", "orality.checkpoints", "orality.weights", "orality.pretraining.stories",
+    "orality", "orality.checkpoints", "orality.judging", "orality.weights",
+    "orality.pretraining.stories",
 }  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 

@@ -48,5 +48,9 @@ class TrainingError(OralityError):
     """Training cannot start or must stop: no pairs, a non-finite loss, a stale reference."""
 
 
+class JudgeError(OralityError):
+    """A judge cannot go on: no key or a refused one, a spent budget, a server that is away."""
+
+
 class EvaluationError(OralityError):
     """A benchmark is missing, malformed or cannot be scored by the model at hand."""

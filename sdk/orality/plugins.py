@@ -39,6 +39,11 @@ HOOKS: dict[str, tuple[str, type[ComponentSpec[Any, Any]]]] = {
 }
 
 
+def is_local_only() -> bool:
+    """Whether ORALITY_LOCAL_ONLY forbids components that send data away."""
+    return os.environ.get("ORALITY_LOCAL_ONLY", "").lower() in {"1", "true", "yes", "on"}
+
+
 @dataclass(frozen=True, slots=True)
 class PluginStatus:
     """What became of one plugin. `status`: loaded, disabled, incompatible or broken."""
@@ -104,10 +109,13 @@ class Registry:
         return message
 
     def configure(self, kind: str, name: str, **config: Any) -> tuple[Component, ComponentConfig]:
-        """The component and its validated configuration; RecipeError lists every wrong key."""
+        """The component and its validated configuration; RecipeError lists every wrong key.
+
+        PluginError when ORALITY_LOCAL_ONLY=1 and the component would send data away.
+        """
         component = self.find(kind, name)
         try:
-            return component, component.spec.config(**config)
+            settings = component.spec.config(**config)
         except ValidationError as error:
             known = ", ".join(sorted(component.spec.config.model_fields))
             lines = [
@@ -117,6 +125,12 @@ class Registry:
             raise RecipeError(
                 f"the {kind} {name!r} cannot be configured so:{''.join(lines)}\n  it knows: {known}"
             ) from error
+        if is_local_only() and not component.spec.is_local(settings):
+            raise PluginError(
+                f"the {kind} {name!r} sends data to another machine, and ORALITY_LOCAL_ONLY "
+                f"forbids that: choose a local {kind}, or unset ORALITY_LOCAL_ONLY"
+            )
+        return component, settings
 
     def build(self, kind: str, name: str, **config: Any) -> Any:
         """The built component."""

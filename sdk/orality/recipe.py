@@ -12,19 +12,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orality.compat import Stack, check_stack
-from orality.errors import RecipeError
+from orality.components import KINDS
+from orality.errors import CompatibilityError, RecipeError
 from orality.plugins import Registry, load
 from orality.types import SamplingOptions
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ComponentChoice(BaseModel):
     """A component by name; every further key belongs to the component's own configuration."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
     name: str
 
@@ -157,6 +158,8 @@ class Recipe(_Section):
     description: str = ""
     seed: int = 0
     language: str = "en"
+    local_only: bool = False
+    """Refuse components that send data to another machine."""
     corpus: CorpusOptions
     tokenizer: ComponentChoice
     slm: ComponentChoice
@@ -211,8 +214,26 @@ class Recipe(_Section):
     @property
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe but its description."""
-        data = self.model_dump(mode="json", exclude={"description"})
+        data = self.model_dump(mode="json", exclude={"description", "local_only"})
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def choices(self) -> dict[str, ComponentChoice]:
+        """Every component that is named, by its place: `slm`, `evaluation.judge`."""
+        sections: list[tuple[str, Any]] = [("", self), ("evaluation.", self.evaluation)]
+        found = {
+            p + kind: getattr(section, kind, None) for p, section in sections for kind in KINDS
+        }
+        return {place: choice for place, choice in found.items() if choice is not None}
+
+    def without_neutral(self, registry: Registry) -> Recipe:
+        """The same recipe without the components' settings that leave results as they are."""
+        data = self.model_dump()
+        for place, choice in self.choices.items():
+            section, _, kind = place.rpartition(".")
+            for key in registry.find(kind, choice.name).spec.config.neutral:
+                (data[section] if section else data)[kind].pop(key, None)
+        return Recipe.model_validate(data)
 
     def stack(self, registry: Registry | None = None) -> Stack:
         """The recipe's components, found and configured; nothing is built."""
@@ -242,12 +263,17 @@ class Recipe(_Section):
             thresholds=[(item.rejected, item.chosen) for item in self.rounds],
             seconds=self.corpus.prompt_seconds + self.sampling.max_seconds,
         )
-        for kind, choice in (
-            ("transcriber", self.evaluation.transcriber),
-            ("judge", self.evaluation.judge),
-        ):
-            if choice is not None:
-                registry.configure(kind, choice.name, **choice.config)
+        problems = []
+        for place, choice in self.choices.items():
+            kind = place.removeprefix("evaluation.")
+            component, config = registry.configure(kind, choice.name, **choice.config)
+            if self.local_only and not component.spec.is_local(config):
+                problems.append(
+                    f"{place} {choice.name!r} sends data to another machine, and the recipe says "
+                    f"local_only: choose a local {kind}"
+                )
+        if problems:
+            raise CompatibilityError(problems)
         return stack
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from orality.components import KINDS
 from orality.corpus import load_corpus
 from orality.feedback import PairOptions, make_pairs, make_prompts, read_pairs, select_pairs
 from orality.lazy_components import LazyComponents
@@ -45,7 +44,7 @@ class Session:
         with self.run.lock():
             self.run.open(
                 recipe=self.recipe.dump(),
-                fingerprint=self.recipe.fingerprint,
+                fingerprint=self.recipe.without_neutral(self.registry).fingerprint,
                 details={
                     "recipe": self.recipe.name,
                     "seed": self.recipe.seed,
@@ -64,20 +63,13 @@ class Session:
 
     def _described_components(self) -> dict[str, Any]:
         described = {}
-        sections: list[tuple[str, Any]] = [
-            ("", self.recipe),
-            ("evaluation.", self.recipe.evaluation),
-        ]
-        for prefix, section in sections:
-            for kind in KINDS:
-                choice = getattr(section, kind, None)
-                if choice is not None:
-                    found = self.registry.find(kind, choice.name)
-                    described[prefix + kind] = {
-                        **choice.model_dump(mode="json"),
-                        "distribution": found.distribution,
-                        "version": found.version,
-                    }
+        for place, choice in self.recipe.choices.items():
+            found = self.registry.find(place.removeprefix("evaluation."), choice.name)
+            described[place] = {
+                **choice.model_dump(mode="json"),
+                "distribution": found.distribution,
+                "version": found.version,
+            }
         return described
 
     def prompts(self) -> list[Record]:
@@ -131,7 +123,7 @@ class Session:
         )
 
     def _options(self, thresholds: Thresholds, reference: str, *, by: str = "score") -> PairOptions:
-        recipe, judge = self.recipe, self.stack.judge[0]
+        recipe, (judge, judge_config) = self.recipe, self.stack.judge
         return PairOptions(
             samples_per_prompt=recipe.sampling.samples_per_prompt,
             sampling=recipe.sampling.options,
@@ -145,6 +137,7 @@ class Session:
             judge_name=judge.name,
             scale=judge.scale,
             by=by,
+            judge_batch=judge.batch_size(judge_config),
         )
 
     def _reference(self, name: str, policy: Callable[[], SpeechLM]) -> str:

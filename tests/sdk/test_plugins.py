@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+import traceback
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 
@@ -195,3 +197,25 @@ def test_the_toy_components_need_no_pytest():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("toy")
+
+
+@pytest.mark.parametrize("local", [False, lambda config: config.target == 12])
+def test_what_sends_data_away_is_refused_where_only_local_components_may_run(monkeypatch, local):
+    spec = dataclasses.replace(judge_spec(), local=local)
+    registry = load([plugin(spec)], entry_points=[])
+    assert registry.build("judge", "word-count", target=3)
+    monkeypatch.setenv("ORALITY_LOCAL_ONLY", "1")
+    with pytest.raises(PluginError, match="ORALITY_LOCAL_ONLY forbids"):
+        registry.configure("judge", "word-count", target=3)
+    if callable(local):
+        assert registry.build("judge", "word-count")
+
+
+def test_a_wrong_value_is_not_repeated():
+    registry = load([plugin(judge_spec())], entry_points=[])
+    misplaced = {"target": "sk-secret"}
+    with pytest.raises(RecipeError) as caught:
+        registry.build("judge", "word-count", **misplaced)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "judge.target" in shown
+    assert "sk-secret" not in shown

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import pytest
 
-from orality import CompatibilityError, Recipe, RecipeError
+from orality import CompatibilityError, ComponentConfig, JudgeSpec, Recipe, RecipeError, hookimpl
+from orality import load as load_plugins
 from orality.recipe import shipped_recipes
 
 
@@ -88,3 +92,57 @@ def test_the_fingerprint_follows_the_settings_and_not_the_description():
     recipe = Recipe.parse(toy())
     assert Recipe.parse(toy(description="other words")).fingerprint == recipe.fingerprint
     assert Recipe.parse(toy(seed=9)).fingerprint != recipe.fingerprint
+
+
+class DistantConfig(ComponentConfig):
+    neutral: ClassVar[frozenset[str]] = frozenset({"patience"})
+
+    near: bool = False
+    patience: int = 1
+    strictness: int = 1
+
+
+@hookimpl
+def orality_judges():
+    yield JudgeSpec(
+        name="distant",
+        config=DistantConfig,
+        build=lambda config: None,
+        reads=frozenset({"text"}),
+        scale=(1.0, 5.0),
+        local=lambda config: config.near,
+    )
+
+
+def with_the_distant_judge():
+    return load_plugins([SimpleNamespace(__name__="distant", orality_judges=orality_judges)])
+
+
+@pytest.mark.parametrize("place", ["judge", "evaluation.judge"])
+def test_a_local_recipe_refuses_what_sends_data_away(place):
+    registry = with_the_distant_judge()
+
+    def recipe(near, local_only):
+        data = toy(local_only=local_only)
+        section = data["evaluation"] if "." in place else data
+        section["judge"] = {"name": "distant", "near": near}
+        return Recipe.parse(data)
+
+    assert recipe(near=False, local_only=False).check(registry)
+    assert recipe(near=True, local_only=True).check(registry)
+    with pytest.raises(CompatibilityError, match=f"{place} 'distant' sends data"):
+        recipe(near=False, local_only=True).check(registry)
+    assert recipe(True, True).fingerprint == recipe(True, False).fingerprint
+
+
+def test_settings_that_change_no_result_do_not_change_the_run():
+    registry = with_the_distant_judge()
+
+    def identity(**config):
+        recipe = Recipe.parse(toy(judge={"name": "distant", **config}))
+        return recipe.without_neutral(registry).fingerprint
+
+    assert identity(patience=5) == identity(patience=9) == identity()
+    assert identity(strictness=5) != identity(strictness=9)
+    plain = Recipe.parse(toy())
+    assert plain.without_neutral(registry).fingerprint == plain.fingerprint

@@ -25,7 +25,8 @@ class PairOptions:
     """How one round makes pairs.
 
     `by`: `score` (equation 2) or `perplexity` (equation 1). `reference`: fingerprint of the policy
-    that samples; it is stored with the log-probabilities that the sampler recorded.
+    that samples; it is stored with the log-probabilities that the sampler recorded. `judge_batch`:
+    how many requests the judge is given at a time.
     """
 
     samples_per_prompt: int
@@ -40,6 +41,7 @@ class PairOptions:
     judge_name: str
     scale: tuple[float, float]
     by: str = "score"
+    judge_batch: int = 20
 
 
 def make_pairs(
@@ -119,7 +121,7 @@ def make_pairs(
             scale=options.scale,
         ),
         schema=schemas.VERDICTS,
-        batch_size=20,
+        batch_size=options.judge_batch,
         progress=progress,
         name=f"{name}: judge",
     )

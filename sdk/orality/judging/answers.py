@@ -1,0 +1,113 @@
+"""What a call to a judge's server came to: an answer that was paid for, or some kind of failure."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as the server counts them."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply that arrived. `score` None: it holds none, and `reason` says why.
+
+    `metrics` become the verdict's.
+    """
+
+    score: float | None
+    reply: str
+    usage: Usage
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Then(Enum):
+    """What becomes of a question that has failed."""
+
+    ABSTAIN = "the judge abstains on this item"
+    STOP = "the run stops"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call without an answer.
+
+    `retry`: ask again, after `after` seconds where the server says so. `then`: what is done when it
+    is not, or no longer, asked again. `paid`: an answer was perhaps made and billed, and is lost.
+    `status`: of HTTP, where there was one.
+    """
+
+    reason: str
+    then: Then
+    retry: bool = False
+    after: float | None = None
+    paid: bool = False
+    status: int | None = None
+
+
+# Of the item, perhaps: the next one may fare better. All else that is worth another try is the
+# state of the server, which would lose every item.
+_ABOUT_THE_ITEM = {400, 408, 409, 413, 422, 500}
+_ADVICE = {
+    401: "the API key is missing or refused: check the environment variable that holds it",
+    402: "the account cannot pay: check its billing",
+    403: "the API key may not do this: check its permissions and the model's name",
+    404: "there is no such model or address: check `model` and `base_url`",
+    429: "the rate limit stays exhausted: lower `concurrency`, or run the same command later",
+}
+
+
+def failure_of_status(
+    status: int, message: str, headers: Mapping[str, str], *, final: bool = False
+) -> Failure:
+    """Judge an HTTP status that is no success.
+
+    Tried again: 408, 409, 425, 429 and 500 and above, unless `final` or the header x-should-retry
+    says no. Else 400, 413 and 422 are the item's fault, and everything else stops the run.
+    """
+    retry = (status in {408, 409, 425, 429} or status >= 500) and not final
+    retry = retry and headers.get("x-should-retry", "").lower() != "false"
+    reason = f"the server answers {status}: {one_line(message)}"
+    then = Then.ABSTAIN if status in _ABOUT_THE_ITEM and not final else Then.STOP
+    if then is Then.STOP:
+        advice = _ADVICE.get(status) if not final else None
+        if advice is None:
+            advice = "what was judged is kept: run the same command again once this is solved"
+        reason += f"; {advice}"
+    return Failure(reason, then, retry=retry, after=retry_after(headers), status=status)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now, by the headers retry-after-ms or retry-after (seconds or a date)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            date = email.utils.parsedate_tz(value)
+            if date is None:
+                continue
+            seconds = email.utils.mktime_tz(date) - time.time()
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None
+
+
+def one_line(text: Any, *, longest: int = 300) -> str:
+    """Foreign text, fit for a message: one line, printable, not long."""
+    words = " ".join(str(text).split())
+    printable = "".join(sign if sign.isprintable() else "?" for sign in words)
+    return printable if len(printable) <= longest else printable[:longest] + " ..."
