@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,12 @@ def test_what_is_built_outside_a_run_is_written_nowhere(weights: Path, tmp_path:
     session = Session("toy", tmp_path / "run", silent)
     assert session.components.judge
     assert not (tmp_path / "run").exists()
+
+
+def test_a_judge_is_given_as_many_requests_at_a_time_as_it_wants(tmp_path: Path) -> None:
+    session = Session("toy", tmp_path / "run", silent)
+    spec, config = session.stack.judge
+    wanting = dataclasses.replace(spec, batch_size=lambda config: 7)
+    session.stack = dataclasses.replace(session.stack, judge=(wanting, config))
+    options = session._options(session.recipe.rounds[0], "reference")
+    assert options.judge_batch == 7

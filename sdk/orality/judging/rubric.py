@@ -17,11 +17,16 @@ _ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>[]{}|&`\u0085\u2028\
 
 
 def encode_transcripts(beginning: str, continuation: str, *, max_characters: int) -> str:
-    """Both transcripts, cut to `max_characters` each, as one line of JSON."""
+    """Both transcripts as one line of JSON, at most `max_characters` of each: of the beginning its
+    end, which the continuation follows."""
+    parts = {
+        "beginning": beginning[-max_characters:],
+        "continuation": continuation[:max_characters],
+    }
     fields = []
-    for name, text in (("beginning", beginning), ("continuation", continuation)):
+    for name, text in parts.items():
         # a lone surrogate is no Unicode text: it could not be sent
-        whole = text[:max_characters].encode("utf-8", "replace").decode("utf-8")
+        whole = text.encode("utf-8", "replace").decode("utf-8")
         fields.append(f'"{name}": {json.dumps(whole, ensure_ascii=False).translate(_ESCAPED)}')
     return "{" + ", ".join(fields) + "}"
 

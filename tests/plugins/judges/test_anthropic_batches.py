@@ -161,6 +161,23 @@ def test_half_the_price_is_counted_and_the_budget_holds(server):
     assert sum(fake.times.values()) == 40
 
 
+def test_a_submission_that_was_lost_counts_as_paid(server):
+    Batches(server)
+    server.script = [Reply(how="reset")] * 50
+    judge = batched(server, price=PRICE, max_cost=5.0, attempts=50)
+    with pytest.raises(JudgeError, match="max_cost"):
+        scores(judge, 2)
+    most = sum(judge._question(request).most.input_tokens + 64 for request in requests(2)) / 2000
+    assert server.calls == int(5.0 / most)
+    assert judge._asking.cache.spent == pytest.approx(server.calls * most)
+
+
+def test_a_submission_without_an_id_is_no_batch(server):
+    Batches(server)
+    server.script = [Reply(body={"type": "message_batch"}), Reply(body=b'{"id": "msgb')]
+    assert scores(batched(server), 2) == wanted(2)
+
+
 def test_large_sets_are_divided(server, monkeypatch):
     monkeypatch.setattr(module, "MAX_REQUESTS", 4)
     fake = Batches(server)

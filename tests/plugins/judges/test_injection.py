@@ -103,7 +103,7 @@ def requests():
 
 def cut(request):
     return {
-        "beginning": request.prompt_text[:LIMIT],
+        "beginning": request.prompt_text[-LIMIT:],
         "continuation": request.continuation_text[:LIMIT],
     }
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from orality import JudgeError
 from orality.judging import Answer, Asking, Failure, Price, Question, Then, one_line, redact
-from orality_judge_anthropic.messages import Call, attempt, read_message
+from orality_judge_anthropic.messages import Call, attempt, read_message, unreadable
 
 T = TypeVar("T")
 
@@ -108,32 +108,37 @@ class _Batches:
 
     def submit(self, questions: Sequence[Question]) -> dict[str, Answer | Failure]:
         """Submit a batch and wait for what becomes of it; who errored or expired is left out."""
-        most = self._most(questions)
-        self._asking.budget.promise(most)
-        try:
-            requests = [
-                {"custom_id": question.key, "params": self._call.parameters(question)}
-                for question in questions
-            ]
+        most, budget = self._most(questions), self._asking.budget
+        requests = [
+            {"custom_id": question.key, "params": self._call.parameters(question)}
+            for question in questions
+        ]
 
-            def create() -> MessageBatch | Failure:
-                made = self._attempt(
+        def create() -> MessageBatch | Failure:
+            budget.promise(most)
+            made: MessageBatch | Failure | None = None
+            try:
+                made = self._batch(
                     lambda: self._client.messages.batches.create(requests=requests)  # type: ignore[arg-type]
                 )
                 if isinstance(made, Failure) and made.paid:
                     self._asking.cache.add_lost(most)
-                return made
+            finally:
+                if not isinstance(made, MessageBatch):
+                    budget.release(most)
+            return made
 
-            batch = self._patiently(create)
+        batch = self._patiently(create)
+        try:
             self._asking.cache.add_batch(batch.id, [question.key for question in questions])
             logger.info("batch %s holds %d judgements", batch.id, len(questions))
             return self._collect(batch.id)
         finally:
-            self._asking.budget.release(most)
+            budget.release(most)
 
     def resume(self, batch: str, questions: Sequence[Question]) -> dict[str, Answer | Failure]:
         """Wait for a batch that an earlier run submitted; nothing when the server forgot it."""
-        found = self._attempt(lambda: self._client.messages.batches.retrieve(batch))
+        found = self._batch(lambda: self._client.messages.batches.retrieve(batch))
         if isinstance(found, Failure) and found.status == 404:
             logger.warning("batch %s is gone; its judgements are submitted again", batch)
             self._asking.cache.drop_batch(batch)
@@ -172,7 +177,7 @@ class _Batches:
         waited = 0.0
         while True:
             found = self._patiently(
-                lambda: self._attempt(lambda: self._client.messages.batches.retrieve(batch))
+                lambda: self._batch(lambda: self._client.messages.batches.retrieve(batch))
             )
             if found.processing_status == "ended":
                 return
@@ -215,6 +220,16 @@ class _Batches:
                 results.final = reason
             elif kind in _ITEM_ERRORS:
                 results.outcomes[name] = Failure(reason, Then.ABSTAIN)
+
+    def _batch(self, call: Callable[[], MessageBatch]) -> MessageBatch | Failure:
+        """A call that gives a batch; the client itself checks no answer's shape."""
+        found: object = self._attempt(call)
+        if isinstance(found, Failure):
+            return found
+        names = ("id", "processing_status")
+        if isinstance(found, MessageBatch) and all(getattr(found, name, None) for name in names):
+            return found
+        return unreadable("the server's answer is no batch")
 
     def _attempt(self, call: Callable[[], T]) -> T | Failure:
         return attempt(call, key=self._key, where=str(self._client.base_url))

@@ -73,7 +73,7 @@ def read_message(message: object) -> Answer | Failure:
     """The score in a message: its only text block must be the object that was asked for."""
     used = _usage(message)
     if not isinstance(message, Message) or used is None:
-        return _unreadable("the server's answer is no message")
+        return unreadable("the server's answer is no message")
     texts = [block.text for block in message.content or [] if block.type == "text"]
     reply = "".join(texts)
     metrics = {"input_tokens": float(used.input_tokens), "output_tokens": float(used.output_tokens)}
@@ -104,7 +104,8 @@ def _stopped(why: str | None) -> str:
     return f"the reply ended early ({one_line(why)})"
 
 
-def _unreadable(reason: str) -> Failure:
+def unreadable(reason: str) -> Failure:
+    """An answer that came, and was perhaps paid for, but is of no use."""
     return Failure(reason, Then.ABSTAIN, retry=True, paid=True)
 
 
@@ -126,6 +127,6 @@ def attempt(call: Callable[[], T], *, key: SecretStr, where: str) -> T | Failure
             return Failure(reason, Then.STOP, retry=True)
         return Failure(reason, Then.ABSTAIN, retry=True, paid=True)
     except (anthropic.APIResponseValidationError, ValueError) as error:
-        return _unreadable(f"the server's answer cannot be read ({type(error).__name__})")
+        return unreadable(f"the server's answer cannot be read ({type(error).__name__})")
     except anthropic.AnthropicError as error:
         return Failure(redact(one_line(error), key), Then.STOP)
