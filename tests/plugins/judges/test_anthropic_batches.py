@@ -140,12 +140,30 @@ def test_a_results_file_that_breaks_off_is_read_again_and_paid_once(server):
     assert judge._asking.cache.spent == pytest.approx(6 * 0.412 / 2)
 
 
-@pytest.mark.parametrize("passing", [error(429), error(500), error(529)])
-def test_looking_at_a_batch_is_patient_too(server, passing):
-    Batches(server)
-    server.script = [passing]  # the submission
-    judge = batched(server)
-    assert scores(judge, 2) == wanted(2)
+@pytest.mark.parametrize("where", ["submission", "look", "results"])
+@pytest.mark.parametrize("passing", [error(429), error(500), error(529), Reply(how="reset")])
+def test_every_step_of_a_batch_is_patient(server, where, passing):
+    fake = Batches(server)
+    plain, seen = fake.respond, []
+
+    def respond(request):
+        step = "results" if request.path.endswith("/results") else "look"
+        step = "submission" if request.method == "POST" else step
+        if step == where and not seen:
+            seen.append(request)
+            return passing
+        return plain(request)
+
+    server.respond = respond
+    assert scores(batched(server), 2) == wanted(2)
+    assert len(seen) == 1
+
+
+def test_a_key_that_is_refused_stops_a_batch_at_once(server):
+    server.respond = lambda request: error(401, "authentication_error")
+    with pytest.raises(JudgeError, match="401.*API key"):
+        scores(batched(server), 2)
+    assert server.calls == 1
 
 
 def test_half_the_price_is_counted_and_the_budget_holds(server):

@@ -112,12 +112,19 @@ def test_probabilities_never_overrule_a_reply_that_is_no_score(server):
         completion("5", refusal="I will not"),
         completion(None),
         completion(""),
+        completion("1", finish_reason="length"),
+        completion("4 ", finish_reason="length"),
     ],
 )
 def test_refusals_and_empty_replies_abstain(server, reply):
     server.respond = lambda request: reply
     assert ask(server).score is None
     assert server.calls == 1
+
+
+def test_a_grade_whose_line_ended_before_the_cut_counts(server):
+    server.respond = lambda request: completion("4\n\n\n", finish_reason="length")
+    assert ask(server).score == 4.0
 
 
 @pytest.mark.parametrize(

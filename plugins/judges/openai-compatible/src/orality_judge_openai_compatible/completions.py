@@ -78,6 +78,8 @@ class Call:
         usage = _usage(reply, most)
         if ended == "content_filter" or choice["message"].get("refusal"):
             return Answer(None, text, usage, "the server refused to judge this")
+        if ended == "length" and "\n" not in text.strip(" "):
+            return Answer(None, text, usage, "the reply was cut: raise max_tokens")  # of a 10, say
         rating = parse_rating(text)
         if rating is None:
             reason = f"the reply is no score: {one_line(text, longest=80) or 'it is empty'}"
