@@ -27,7 +27,7 @@ _LAST_SLOPE = 0.01  # the original forgets to name its slope before the last lay
 def generate(body: Any, items: Sequence[Tensor]) -> list[Tensor]:
     """What each item (frames, width) sounds like, (samples,), in order; nothing for no frames.
 
-    `body`: a SpeechT5HifiGan, whose layers are used with the slope of its config.
+    `body`: a SpeechT5HifiGan after `lay_in_rows`; its layers are used with the slope of its config.
     """
     spoken = [items[0].new_zeros(0)] * len(items) if items else []
     most = FRAMES_AT_ONCE.get(items[0].device.type, _FRAMES_ELSEWHERE) if items else 0
@@ -36,7 +36,7 @@ def generate(body: Any, items: Sequence[Tensor]) -> list[Tensor]:
         batch = items[0].new_zeros(len(numbers), longest, items[0].shape[1])
         for row, number in enumerate(numbers):
             batch[row, : len(items[number])] = items[number]
-        samples, lengths = _forward(body, batch.transpose(1, 2), [len(items[i]) for i in numbers])
+        samples, lengths = _forward(body, batch, [len(items[i]) for i in numbers])
         for row, number in enumerate(numbers):
             spoken[number] = samples[row, : lengths[row]]
     return spoken
@@ -60,12 +60,13 @@ def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 
 
 def _forward(body: Any, x: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Sequence[int]]:
-    """(batch, width, frames) to (batch, samples), and how many of them are each item's own."""
+    """(batch, frames, width) to (batch, samples), and how many of them are each item's own."""
     slope = body.config.leaky_relu_slope
-    x = body.conv_pre(x)
+    # (batch, channels, 1, frames), a frame's channels side by side in memory
+    x = body.conv_pre(x[:, None].permute(0, 3, 1, 2))
     for stage, upsample in enumerate(body.upsampler):
         x = upsample(leaky_relu(_silence(x, lengths), slope, inplace=True))
-        lengths = [_upsampled(length, upsample) for length in lengths]
+        lengths = [upsample.length(length) for length in lengths]
         _silence(x, lengths)
         blocks = body.resblocks[stage * body.num_kernels : (stage + 1) * body.num_kernels]
         total = _residual(blocks[0], x, slope, lengths)
@@ -73,7 +74,7 @@ def _forward(body: Any, x: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Sequ
             total += _residual(block, x, slope, lengths)
         x = total.div_(body.num_kernels)
     x = body.conv_post(leaky_relu(_silence(x, lengths), _LAST_SLOPE, inplace=True))
-    return torch.tanh(x)[:, 0], lengths
+    return torch.tanh(x)[:, 0, 0], lengths
 
 
 def _residual(block: Any, x: Tensor, slope: float, lengths: Sequence[int]) -> Tensor:
@@ -87,10 +88,5 @@ def _silence(x: Tensor, lengths: Sequence[int]) -> Tensor:
     """Set what lies beyond each item's end to zero, in place."""
     for row, length in enumerate(lengths):
         if length < x.shape[-1]:
-            x[row, :, length:] = 0
+            x[row, :, :, length:] = 0
     return x
-
-
-def _upsampled(length: int, layer: Any) -> int:
-    (kernel,), (rate,), (padding,) = layer.kernel_size, layer.stride, layer.padding
-    return int((length - 1) * rate - 2 * padding + kernel)

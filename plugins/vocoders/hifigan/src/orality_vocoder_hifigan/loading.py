@@ -15,6 +15,7 @@ import orality
 from orality import CheckpointError
 from orality_vocoder_hifigan.durations import DurationPredictor
 from orality_vocoder_hifigan.folder import Folder, find_folder, read_folder
+from orality_vocoder_hifigan.rows import lay_in_rows
 from orality_vocoder_hifigan.vocoder import UnitHifiGan
 
 State = dict[str, torch.Tensor]
@@ -57,6 +58,7 @@ def load_vocoder(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     modules = _modules(folder)
     _fill(modules, fold_weight_norm(read_state(path)), path)
+    lay_in_rows(modules["body"])
     return UnitHifiGan(
         folder,
         modules.to(device).eval().requires_grad_(False),
