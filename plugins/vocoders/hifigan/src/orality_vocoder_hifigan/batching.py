@@ -16,7 +16,7 @@ from torch.nn.functional import leaky_relu
 FRAMES_AT_ONCE = {"cpu": 256}
 """By device: on a CPU more would not stay in its cache, and be slower."""
 _FRAMES_ELSEWHERE = 16_384
-_STEP = 16
+_STEP = 8
 """Batches are as long as a multiple of this: each other length costs a CPU the time to prepare its
 convolutions anew."""
 _ALIKE = 0.75
