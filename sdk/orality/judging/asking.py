@@ -55,6 +55,7 @@ class Asking:
     sleep: Callable[[float], object] | None = None
     random: Callable[[], float] = random.random
     _in_a_row: int = field(default=0, init=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _announced: bool = field(default=False, init=False)
 
     def ask(
@@ -74,7 +75,7 @@ class Asking:
             futures = {pool.submit(self._one, q, call, stop): q.key for q in missing}
             try:
                 for future in as_completed(futures):
-                    outcomes[futures[future]] = self.counted(future.result())
+                    outcomes[futures[future]] = future.result()
             except BaseException:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -95,14 +96,15 @@ class Asking:
 
     def counted(self, outcome: Answer | Failure) -> Answer | Failure:
         """The same outcome; JudgeError when too many items in a row had no answer."""
+        with self._counting:
+            self._in_a_row = 0 if isinstance(outcome, Answer) else self._in_a_row + 1
+            in_a_row = self._in_a_row
         if isinstance(outcome, Answer):
-            self._in_a_row = 0
             return outcome
-        self._in_a_row += 1
         logger.warning("judge %r abstains on an item: %s", self.name, outcome.reason)
-        if self._in_a_row >= self.max_failures:
+        if in_a_row >= self.max_failures:
             raise JudgeError(
-                f"judge {self.name!r} failed on {self._in_a_row} items in a row, the last time "
+                f"judge {self.name!r} failed on {in_a_row} items in a row, the last time "
                 f"since {outcome.reason}; what was judged is kept: check the configuration, or "
                 "raise max_failures"
             )
@@ -116,7 +118,9 @@ class Asking:
     ) -> Answer | Failure:
         sleep = stop.wait if self.sleep is None else self.sleep
         try:
-            return self.patiently(lambda: self._paid(question, call, stop), sleep, stop=stop)
+            outcome = self.patiently(lambda: self._paid(question, call, stop), sleep, stop=stop)
+            # Counted here, before the next question is put: whoever gathers outcomes may lag.
+            return outcome if stop.is_set() else self.counted(outcome)
         except BaseException:
             stop.set()
             raise

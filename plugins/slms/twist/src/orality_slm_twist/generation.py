@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 65_536  # cache entries: rows times (prompt + new tokens)
+_CROWDED = 0.8
+"""Rows that have ended leave the cache, which is copied then, once the rest is at most this
+share: one by one, the copies would take longer than the rows."""
 
 
 @dataclass(slots=True)
@@ -117,7 +120,9 @@ def _sample(
     allowed = _allowed(slm, logits)
     seen = _seen(ids, pads[::num_samples], logits.shape[-1]).repeat_interleave(num_samples, 0)
     last = ids[:, -1].repeat_interleave(num_samples)
-    rows = torch.arange(len(limits), device=device)  # who is still being written
+    # Who is in the cache, and who of them is still being written.
+    rows = torch.arange(len(limits), device=device)
+    live = torch.ones(len(limits), dtype=torch.bool, device=device)
     written = torch.full((len(limits), steps), -1, dtype=torch.int64, device=device)
     log_probs = torch.zeros(len(limits), dtype=torch.float64, device=device)
     ended = torch.zeros(len(limits), dtype=torch.bool, device=device)
@@ -129,17 +134,18 @@ def _sample(
         last = draw(choices, random[rows, step], sampling, seen=seen)
         stop = last == (-1 if slm.eos is None else slm.eos)
         chosen = scores.log_softmax(-1).gather(1, last[:, None])[:, 0].double()
-        log_probs[rows] += chosen.masked_fill(stop, 0.0)
-        written[rows, step] = last.masked_fill(stop, -1)
-        ended[rows] = stop
+        log_probs[rows] += chosen.masked_fill(stop | ~live, 0.0)
+        written[rows, step] = last.masked_fill(stop | ~live, -1)
+        ended[rows] |= stop & live
         seen.scatter_(1, last[:, None], True)
-        keep = ~stop & (limits[rows] > step + 1)
-        if not bool(keep.all()):
-            kept = keep.nonzero()[:, 0]
-            if not len(kept):
-                break
+        live &= ~stop & (limits[rows] > step + 1)
+        left = int(live.sum())
+        if not left:
+            break
+        if left <= _CROWDED * len(live):
+            kept = live.nonzero()[:, 0]
             rows, last, seen, pads = rows[kept], last[kept], seen[kept], pads[kept]
-            blocked = blocked[kept]
+            blocked, live = blocked[kept], live[kept]
             cache.batch_select_indices(kept)
         if step + 1 < steps:
             logits = slm.module(
