@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orality.feedback import schemas, stages
-from orality.feedback.select import Candidate, select_pair, select_pair_by_perplexity
+from orality.feedback.select import candidate_of, select_pair, select_pair_by_perplexity
 from orality.progress import Progress, silent
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
 from orality.store import read_records, run_stage
@@ -152,15 +151,7 @@ def select_pairs(
     made: list[Record] = []
     for prompt in prompts:
         rows = {row["id"]: row for row in drawn.get(prompt["id"], [])}
-        candidates = [
-            Candidate(
-                id=key,
-                score=verdicts[key]["score"],
-                auto_bleu=transcripts.get(key, {}).get("auto_bleu"),
-                perplexity=json.loads(verdicts[key]["metrics"]).get("perplexity"),
-            )
-            for key in sorted(rows)
-        ]
+        candidates = [candidate_of(verdicts[key], transcripts.get(key)) for key in sorted(rows)]
         seed = stages.seed_of(options.seed, "select", prompt["id"])
         if options.by == "perplexity":
             pair = select_pair_by_perplexity(

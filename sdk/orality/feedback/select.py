@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,16 @@ class Candidate:
     score: float | None
     auto_bleu: float | None = None
     perplexity: float | None = None
+
+
+def candidate_of(verdict: Mapping[str, Any], transcript: Mapping[str, Any] | None) -> Candidate:
+    """A stored verdict, and the transcript of its continuation where there is one."""
+    return Candidate(
+        id=verdict["id"],
+        score=verdict["score"],
+        auto_bleu=None if transcript is None else transcript.get("auto_bleu"),
+        perplexity=json.loads(verdict["metrics"]).get("perplexity"),
+    )
 
 
 def select_pair(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from orality.errors import StoreError
-from orality.feedback.select import Candidate, select_pair
+from orality.feedback.select import Candidate, candidate_of, select_pair
 from orality.store import read_records
 
 BLEU_STEP = 0.1
@@ -31,20 +30,26 @@ class JudgedRound:
     """What a round has sampled and judged so far.
 
     `candidates`: those of each prompt, in the order of their ids; without units there are none.
-    `texts`: what the transcriber heard. `scores` and `auto_bleus`: how many continuations fall
-    into each bin, by its lower edge; `unscored`: those the judge abstained from.
+    `texts`: what the transcriber heard, by continuation.
     """
 
     candidates: Mapping[str, Sequence[Candidate]]
     texts: Mapping[str, str]
-    scores: Mapping[float, int]
-    auto_bleus: Mapping[float, int]
-    unscored: int
 
     @property
-    def judged(self) -> int:
-        """Continuations with a score."""
-        return sum(self.scores.values())
+    def continuations(self) -> list[Candidate]:
+        """All candidates, prompt by prompt."""
+        return [item for some in self.candidates.values() for item in some]
+
+    @property
+    def scores(self) -> list[float]:
+        """Of all continuations from which the judge did not abstain."""
+        return [item.score for item in self.continuations if item.score is not None]
+
+    @property
+    def auto_bleus(self) -> list[float]:
+        """Of all continuations with a transcript."""
+        return [item.auto_bleu for item in self.continuations if item.auto_bleu is not None]
 
 
 def read_round(folder: Path) -> JudgedRound:
@@ -59,26 +64,9 @@ def read_round(folder: Path) -> JudgedRound:
     candidates: dict[str, list[Candidate]] = {}
     for row in read_records(folder / "continuations", ["prompt_id", "units"]):
         if row["units"] and row["id"] in verdicts:
-            verdict = verdicts[row["id"]]
-            candidates.setdefault(row["prompt_id"], []).append(
-                Candidate(
-                    id=row["id"],
-                    score=verdict["score"],
-                    auto_bleu=texts.get(row["id"], {}).get("auto_bleu"),
-                    perplexity=json.loads(verdict["metrics"]).get("perplexity"),
-                )
-            )
-    everything = [item for some in candidates.values() for item in some]
-    scores = [item.score for item in everything if item.score is not None]
-    bleus = [item.auto_bleu for item in everything if item.auto_bleu is not None]
-    width = score_step(scores)
-    return JudgedRound(
-        candidates,
-        {name: row["text"] or "" for name, row in texts.items()},
-        _histogram(scores, width),
-        _histogram(bleus, BLEU_STEP),
-        len(everything) - len(scores),
-    )
+            found = candidate_of(verdicts[row["id"]], texts.get(row["id"]))
+            candidates.setdefault(row["prompt_id"], []).append(found)
+    return JudgedRound(candidates, {name: row["text"] or "" for name, row in texts.items()})
 
 
 def yields(
@@ -105,7 +93,7 @@ def yields(
 
 
 def threshold_grid(
-    scores: Mapping[float, int], used: Sequence[tuple[float, float]]
+    scores: Sequence[float], used: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
     """Every two whole numbers among the scores, and the thresholds that are in use; in order."""
     low, high = math.floor(min(scores, default=0)), math.ceil(max(scores, default=0))
@@ -119,7 +107,8 @@ def score_step(scores: Sequence[float]) -> float:
     return 0.5 if spread <= 5 else spread / 10
 
 
-def _histogram(values: Sequence[float], step: float) -> dict[float, int]:
+def histogram(values: Sequence[float], step: float) -> dict[float, int]:
+    """How many values lie in each bin of width `step`, by its lower edge; no empty bins."""
     # A value on an edge belongs to the bin that begins there, in spite of binary fractions.
     counts = Counter(math.floor(value / step + 1e-9) for value in values)
     return {round(index * step, 6): counts[index] for index in sorted(counts)}

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from orality.errors import StoreError
 from orality.feedback.select import Candidate
-from orality.feedback.yields import JudgedRound, read_round, threshold_grid, yields
+from orality.feedback.yields import (
+    BLEU_STEP,
+    JudgedRound,
+    histogram,
+    read_round,
+    score_step,
+    threshold_grid,
+    yields,
+)
 from orality.recipe import Recipe
 from orality.store import read_records
 
@@ -22,7 +30,10 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
     if not (run / "recipe.yaml").is_file():
         raise StoreError(f"{run} is no run folder: it has no recipe.yaml")
     recipe = Recipe.load(run / "recipe.yaml")
-    prompts = {row["id"]: row for row in read_records(run / "prompts")}
+    spoken = {
+        row["id"]: row["prompt_text"] or ""
+        for row in read_records(run / "prompts", ["prompt_text"])
+    }
     parts = []
     for number, used in enumerate(recipe.rounds, start=1):
         folder = run / f"round-{number}"
@@ -30,12 +41,20 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
             continue
         judged = read_round(folder)
         lines = [f"## Round {number}", "", *_summary(judged)]
-        lines += ["", f"Scores ({recipe.judge.name})", *_bars(judged.scores)]
+        lines += [
+            "",
+            f"Scores ({recipe.judge.name})",
+            *_bars(histogram(judged.scores, score_step(judged.scores))),
+        ]
         if judged.auto_bleus:
             limit = recipe.selection.max_auto_bleu
-            lines += ["", f"Auto-BLEU (allowed: {limit:g})", *_bars(judged.auto_bleus)]
+            lines += [
+                "",
+                f"Auto-BLEU (allowed: {limit:g})",
+                *_bars(histogram(judged.auto_bleus, BLEU_STEP)),
+            ]
         lines += ["", *_yields(judged, recipe, (used.rejected, used.chosen))]
-        lines += ["", *_examples(judged, prompts, examples)]
+        lines += ["", *_examples(judged, spoken, examples)]
         parts.append("\n".join(lines))
     if not parts:
         raise StoreError(f"nothing is judged in {run} yet; `orality pairs` judges the first round")
@@ -43,9 +62,11 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
 
 
 def _summary(judged: JudgedRound) -> Iterator[str]:
-    yield f"{len(judged.candidates)} prompts, {judged.judged} continuations with a score"
-    if judged.unscored:
-        yield f"{judged.unscored} continuations on which the judge abstained"
+    scored = len(judged.scores)
+    yield f"{len(judged.candidates)} prompts, {scored} continuations with a score"
+    if scored < len(judged.continuations):
+        abstained = len(judged.continuations) - scored
+        yield f"{abstained} continuations on which the judge abstained"
 
 
 def _bars(histogram: Mapping[float, int]) -> Iterator[str]:
@@ -68,7 +89,7 @@ def _yields(judged: JudgedRound, recipe: Recipe, used: tuple[float, float]) -> I
         yield f"| {found.rejected:g} | {found.chosen:g} | {found.pairs} | {share:.0%} | {mark} |"
 
 
-def _examples(judged: JudgedRound, prompts: Mapping[str, object], count: int) -> Iterator[str]:
+def _examples(judged: JudgedRound, spoken: Mapping[str, str], count: int) -> Iterator[str]:
     ranked = sorted(
         (
             (candidate.score, prompt, candidate)
@@ -83,13 +104,12 @@ def _examples(judged: JudgedRound, prompts: Mapping[str, object], count: int) ->
             continue
         yield f"{title}:"
         for score, prompt, candidate in some:
-            yield f"- {score:.2f}  {_told(prompts.get(prompt), judged, candidate)}"
+            yield f"- {score:.2f}  {_told(spoken.get(prompt, ''), judged, candidate)}"
 
 
-def _told(prompt: object, judged: JudgedRound, candidate: Candidate) -> str:
+def _told(start: str, judged: JudgedRound, candidate: Candidate) -> str:
     """A prompt's words and what was heard after them, on one line."""
-    start = prompt.get("prompt_text") if isinstance(prompt, dict) else None
     heard = judged.texts.get(candidate.id)
     if heard is None:
         return candidate.id
-    return " ".join(f"{start or ''} / {heard or '(no speech)'}".split())
+    return " ".join(f"{start} / {heard or '(no speech)'}".split())

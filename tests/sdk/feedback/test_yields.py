@@ -20,10 +20,10 @@ def test_yields_count_the_prompts_that_give_a_pair():
 
 
 def test_the_grid_holds_whole_numbers_and_what_is_used():
-    assert threshold_grid({1.0: 3, 2.5: 1}, [(1.0, 2.5)]) == [
+    assert threshold_grid([1.0, 2.5], [(1.0, 2.5)]) == [
         (1.0, 2.0), (1.0, 2.5), (1.0, 3.0), (2.0, 3.0)
     ]  # fmt: skip
-    assert threshold_grid({-120.0: 1, -3.0: 1}, [(-90.0, -20.0)]) == [(-90.0, -20.0)]
+    assert threshold_grid([-120.0, -3.0], [(-90.0, -20.0)]) == [(-90.0, -20.0)]
 
 
 @pytest.mark.parametrize(("scores", "step"), [([1.0, 5.0], 0.5), ([-30.0, -10.0], 2.0), ([], 0.5)])
