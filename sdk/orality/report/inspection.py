@@ -69,11 +69,11 @@ def _summary(judged: JudgedRound) -> Iterator[str]:
         yield f"{abstained} continuations on which the judge abstained"
 
 
-def _bars(histogram: Mapping[float, int]) -> Iterator[str]:
+def _bars(counts: Mapping[float, int]) -> Iterator[str]:
     """A line a bin, the longest bar being that of the fullest."""
-    most = max(histogram.values(), default=1)
+    most = max(counts.values(), default=1)
     yield "```"
-    for edge, count in histogram.items():
+    for edge, count in counts.items():
         yield f"{edge:7.2f}  {'#' * max(1, round(_WIDTH * count / most)):{_WIDTH}}  {count}"
     yield "```"
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, resample
+from orality.silence import is_silent
 from orality_asr_nemo.prompts import Prompt
-from orality_asr_nemo.recordings import Piece, cut, is_silent
+from orality_asr_nemo.recordings import Piece, cut
 from orality_asr_nemo.words import words_of
 
 _SHORTEST_PROMPTED = 1.0  # seconds; NeMo pads multitask models' input to it, files and arrays alike

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, Word, resample
+from orality.silence import is_silent
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
 from orality_asr_whisper.decoding import Decoded, Rules, encode, greedy, silence, with_silence
 from orality_asr_whisper.features import SAMPLE_RATE, log_mel
-from orality_asr_whisper.segments import cut, is_silent, padded_length
+from orality_asr_whisper.segments import cut, padded_length
 from orality_asr_whisper.words import group, timed
 
 # Words surer than this (mean log-probability) count even where silence seems likely, as in
@@ -172,11 +173,9 @@ def _cut(index: int, waveform: Waveform) -> Iterator[_Piece]:
     """The parts of a recording that hold sound."""
     samples = resample(waveform, SAMPLE_RATE).samples
     samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    start = 0
-    for part in cut(samples):
-        if not is_silent(part):
+    for start, part in cut(samples):
+        if not is_silent(part, SAMPLE_RATE):
             yield _Piece(index, start / SAMPLE_RATE, part)
-        start += len(part)
 
 
 def _batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import Word
+from orality.silence import FRAME_SECONDS, frame_power
 from orality_asr_whisper.features import SAMPLE_RATE
-from orality_asr_whisper.segments import FRAME_SECONDS, frame_power
 
 # Languages written without spaces; there a word is as short as the vocabulary makes it.
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
@@ -68,7 +68,7 @@ def timed(
     and ends where there is sound.
     """
     seconds = len(samples) / SAMPLE_RATE
-    power = frame_power(samples)
+    power = frame_power(samples, SAMPLE_RATE)
     loud = power > max(float(power.max(initial=0.0)) * _QUIETER, 1e-12)
     placed: list[Word] = []
     token, now = 0, 0.0
