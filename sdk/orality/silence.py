@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["FRAME_SECONDS", "SILENCE_DBFS", "cut_at_silence", "frame_power", "is_silent"]
+
 FRAME_SECONDS = 0.02
 SILENCE_DBFS = -55.0
 _LEAST_FRAMES = 3  # 60 ms: the shortest sound that is taken for speech
