@@ -12,7 +12,7 @@ from orality.judging.answers import (
     one_line,
     retry_after,
 )
-from orality.judging.asking import Asking, Question, asking_for
+from orality.judging.asking import Asking, Question, asking_for, question_of
 from orality.judging.budget import Budget, Price
 from orality.judging.cache import AnswerCache, question_key
 from orality.judging.replies import SCORE_SCHEMA, SCORES, parse_rating, parse_score_object
@@ -42,6 +42,7 @@ __all__ = [
     "parse_rating",
     "parse_score_object",
     "question_key",
+    "question_of",
     "read_key",
     "redact",
     "retry_after",

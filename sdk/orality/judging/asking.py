@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orality.components import ServerJudgeConfig
 from orality.errors import JudgeError
 from orality.judging.answers import Answer, Failure, Then, Usage
 from orality.judging.budget import FREE, Budget, Price
-from orality.judging.cache import AnswerCache
+from orality.judging.cache import AnswerCache, question_key
+from orality.judging.rubric import Rubric, encode_transcripts
+from orality.types import JudgeRequest
 
 T = TypeVar("T")
 
@@ -32,6 +34,33 @@ class Question:
     transcripts: str
     language: str
     most: Usage
+
+
+def question_of(
+    request: JudgeRequest,
+    *,
+    rubric: Rubric,
+    max_characters: int,
+    max_tokens: int,
+    frame_tokens: int,
+    **identity: Any,
+) -> Question:
+    """What a request asks. `max_tokens`: of the answer; `frame_tokens`: what the server adds to a
+    prompt; `identity`: what else determines the answer, the judge and its model first of all."""
+    transcripts = encode_transcripts(
+        request.prompt_text or "", request.continuation_text or "", max_characters=max_characters
+    )
+    key = question_key(
+        max_tokens=max_tokens,
+        rubric=[rubric.text, rubric.answer],
+        transcripts=transcripts,
+        language=request.language,
+        **identity,
+    )
+    # A token is at least one byte, so bytes bound the tokens.
+    sent = rubric.render(nonce="0" * 16, language=request.language) + transcripts
+    most = Usage(len(sent.encode()) + frame_tokens, max_tokens)
+    return Question(key, transcripts, request.language, most)
 
 
 @dataclass(kw_only=True)

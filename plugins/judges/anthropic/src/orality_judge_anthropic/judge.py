@@ -14,12 +14,10 @@ from orality.judging import (
     Asking,
     Failure,
     Question,
-    Usage,
     asking_for,
     check_url,
-    encode_transcripts,
     load_rubric,
-    question_key,
+    question_of,
     read_key,
     score_requests,
 )
@@ -95,26 +93,17 @@ class AnthropicJudge:
         return score_requests(requests, self._question, self._ask_all)
 
     def _question(self, request: JudgeRequest) -> Question:
-        transcripts = encode_transcripts(
-            request.prompt_text or "",
-            request.continuation_text or "",
+        return question_of(
+            request,
+            rubric=self._call.rubric,
             max_characters=self._max_characters,
-        )
-        rubric = self._call.rubric
-        key = question_key(
+            max_tokens=self._call.max_tokens,
+            frame_tokens=_FRAME_TOKENS,
             judge="anthropic/1",
             server=str(self._client.base_url),
             model=self._call.model,
-            max_tokens=self._call.max_tokens,
             options=self._call.options,
-            rubric=[rubric.text, rubric.answer],
-            transcripts=transcripts,
-            language=request.language,
         )
-        # A token is at least one byte, so bytes bound the tokens.
-        sent = rubric.render(nonce="0" * 16, language=request.language) + transcripts
-        most = Usage(len(sent.encode()) + _FRAME_TOKENS, self._call.max_tokens)
-        return Question(key, transcripts, request.language, most)
 
     def _ask_all(self, questions: Sequence[Question]) -> Mapping[str, Answer | Failure]:
         if self._poll_seconds is None:

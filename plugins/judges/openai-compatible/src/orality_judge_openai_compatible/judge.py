@@ -14,13 +14,11 @@ from orality.judging import (
     Asking,
     Failure,
     Question,
-    Usage,
     asking_for,
     check_url,
-    encode_transcripts,
     is_private,
     load_rubric,
-    question_key,
+    question_of,
     read_key,
     score_requests,
 )
@@ -86,28 +84,20 @@ class OpenAICompatibleJudge:
         return score_requests(requests, self._question, self._ask_all)
 
     def _question(self, request: JudgeRequest) -> Question:
-        transcripts = encode_transcripts(
-            request.prompt_text or "",
-            request.continuation_text or "",
-            max_characters=self._max_characters,
-        )
         call = self._call
-        key = question_key(
+        return question_of(
+            request,
+            rubric=call.rubric,
+            max_characters=self._max_characters,
+            max_tokens=call.max_tokens,
+            frame_tokens=_FRAME_TOKENS,
             judge="openai-compatible/1",
             server=str(self._client.base_url),
             model=call.model,
-            max_tokens=call.max_tokens,
             logprobs=call.logprobs,
             min_digit_mass=call.min_digit_mass,
             extra=dict(call.extra),
-            rubric=[call.rubric.text, call.rubric.answer],
-            transcripts=transcripts,
-            language=request.language,
         )
-        # A token is at least one byte, so bytes bound the tokens.
-        sent = call.rubric.render(nonce="0" * 16, language=request.language) + transcripts
-        most = Usage(len(sent.encode()) + _FRAME_TOKENS, call.max_tokens)
-        return Question(key, transcripts, request.language, most)
 
     def _ask_all(self, questions: Sequence[Question]) -> Mapping[str, Answer | Failure]:
         return self._asking.ask(questions, self._ask)
