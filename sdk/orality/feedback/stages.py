@@ -14,7 +14,7 @@ import numpy as np
 from orality.audio import read_audio, write_audio
 from orality.errors import OralityError
 from orality.feedback.auto_bleu import auto_bleu
-from orality.feedback.prompts import file_name
+from orality.feedback.cutting import file_name
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
 from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
 
