@@ -41,7 +41,7 @@ def find_problems(
 
     `thresholds`: (rejected, chosen) of each round. `seconds`: the longest prompt plus continuation.
     """
-    problems = [*_unit_problems(stack), *_judge_problems(stack, language)]
+    problems = [*_unit_problems(stack), *judge_problems(stack, language)]
     problems += _threshold_problems(stack.judge[0], thresholds)
     problems += _length_problems(stack, seconds)
     return problems
@@ -82,7 +82,8 @@ def _unit_problems(stack: Stack) -> list[str]:
     return problems
 
 
-def _judge_problems(stack: Stack, language: str) -> list[str]:
+def judge_problems(stack: Stack, language: str) -> list[str]:
+    """Why the stack's judge cannot read what the stack gives it, in words."""
     judge, judge_config = stack.judge
     problems: list[str] = []
     unknown = judge.reads - READABLE

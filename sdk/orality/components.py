@@ -99,10 +99,14 @@ class TokenizerSpec(ComponentSpec[ConfigT, SpeechTokenizer]):
 
 @dataclass(frozen=True, kw_only=True)
 class SLMSpec(ComponentSpec[ConfigT, SpeechLM]):
-    """A spoken language model. `context_length` answers in tokens, or None when unknown."""
+    """A spoken language model. `context_length` answers in tokens, or None when unknown.
+
+    `batch_size`: how many prompts it is given at a time while pairs are made.
+    """
 
     describe: Callable[[ConfigT], UnitSpec | None]
     context_length: Callable[[ConfigT], int | None] = lambda config: None
+    batch_size: Callable[[ConfigT], int] = lambda config: 8
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orality.errors import TrainingError
+from orality.errors import RecipeError, TrainingError
+from orality.factory import Workers
 from orality.feedback import read_pairs
 from orality.measure import measure_systems
 from orality.progress import Progress, silent
@@ -23,13 +24,18 @@ logger = logging.getLogger(__name__)
 
 
 def align(
-    recipe: Recipe | str | Path, out: str | Path, *, progress: Progress = silent
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Run a recipe from corpus to report and return what `results.json` holds.
 
-    Leaves in `out` the adapters, all data, `results.json`, `table.md` and `report.html`.
+    Leaves in `out` the adapters, all data, `results.json`, `table.md` and `report.html`. `workers`:
+    who makes the pairs, this process for None; see `orality.factory`.
     """
-    session = Session(recipe, out, progress)
+    session = Session(recipe, out, progress, workers)
     with session.open():
         prompts = session.prompts()
         adapters: list[Path] = []
@@ -37,7 +43,7 @@ def align(
             name = f"round-{number}"
             if session.finished(name) is None:
                 pairs = session.make_pairs(prompts, name, thresholds, adapters)
-                if adapters and not any(pair["split"] == "train" for pair in pairs):
+                if adapters and not read_pairs(pairs, "train"):
                     logger.warning(
                         "round %d leaves no pairs to train on (thresholds %g and %g), so the "
                         "curriculum ends with round %d",
@@ -56,13 +62,56 @@ def align(
 
 
 def build_pairs(
-    recipe: Recipe | str | Path, out: str | Path, *, progress: Progress = silent
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> Path:
-    """Make the first round's preference pairs; returns their folder, `out`/round-1/pairs."""
-    session = Session(recipe, out, progress)
+    """Make the first round's preference pairs; returns their folder, `out`/round-1/pairs.
+
+    `workers`: who makes them, this process for None; see `orality.factory`.
+    """
+    session = Session(recipe, out, progress, workers)
     with session.open():
         session.make_pairs(session.prompts(), "round-1", session.recipe.rounds[0], [])
     return session.run.stage("round-1", "pairs")
+
+
+def reselect_pairs(
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    round: int = 1,
+    rejected: float | None = None,
+    chosen: float | None = None,
+    max_auto_bleu: float | None = None,
+    judge: str | None = None,
+    by: str = "score",
+) -> Path:
+    """Select pairs anew from what the run in `out` has judged; returns the new pairs' folder.
+
+    The recipe may differ from the run's in its rounds, selection, training and evaluation. What is
+    not given is the recipe's; `judge`: the label of a further judge whose scores decide; `by`:
+    `score` or `perplexity`. Nothing is sampled or judged, and the run's own pairs stay.
+    """
+    session = Session(recipe, out, silent)
+    if not 1 <= round <= len(session.recipe.rounds):
+        raise RecipeError(f"the recipe has {len(session.recipe.rounds)} rounds, got round {round}")
+    if by not in {"score", "perplexity"}:
+        raise RecipeError(f"pairs are selected by score or perplexity, got {by!r}")
+    thresholds = session.recipe.rounds[round - 1]
+    given = {"rejected": rejected, "chosen": chosen}
+    thresholds = thresholds.model_copy(update={k: v for k, v in given.items() if v is not None})
+    if not thresholds.rejected < thresholds.chosen:
+        raise RecipeError(
+            f"the threshold for chosen ({thresholds.chosen:g}) must be above the one for rejected "
+            f"({thresholds.rejected:g})"
+        )
+    selection = session.selection(thresholds, by=by, max_auto_bleu=max_auto_bleu, judge=judge)
+    session.check_feedback()
+    with session.run.lock():
+        return session.reselect(f"round-{round}", selection)
 
 
 def train(

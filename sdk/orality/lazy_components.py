@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from orality.options import ComponentChoice, verdicts_of
 from orality.plugins import Registry
-from orality.recipe import ComponentChoice, Recipe
+from orality.recipe import Recipe, kind_of
 from orality.resolved import noted_checkpoints
 from orality.weights import WeightFile, weight_files
 
@@ -30,11 +31,12 @@ class LazyComponents:
         on_built: Callable[[str, Sequence[WeightFile]], object] = lambda place, weights: None,
     ) -> None:
         self._recipe, self._registry, self._on_built = recipe, registry, on_built
+        self._further: dict[str, Any] = {}
 
     def _build(self, place: str, choice: ComponentChoice | None) -> Any:
         if choice is None:
             return None
-        kind = place.removeprefix("evaluation.")
+        kind = kind_of(place)
         started = time.monotonic()
         with noted_checkpoints() as checkpoints:
             built = self._registry.build(kind, choice.name, **choice.config)
@@ -61,6 +63,15 @@ class LazyComponents:
     @cached_property
     def judge(self) -> Any:
         return self._build("judge", self._recipe.judge)
+
+    def judge_of(self, verdicts: str) -> Any:
+        """The judge whose verdicts are in this folder of a round."""
+        for label, choice in self._recipe.further_judges.items():
+            if verdicts_of(label) == verdicts:
+                if label not in self._further:
+                    self._further[label] = self._build(f"further_judges.{label}", choice)
+                return self._further[label]
+        return self.judge
 
     @cached_property
     def evaluation_transcriber(self) -> Any:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orality.evaluation import EvaluationPrompt, SystemInfo, evaluate_systems, find_benchmark
-from orality.feedback.stages import max_new_units
-from orality.session import PRETRAINED, Record, Session, units_of
+from orality.feedback import Prompts
+from orality.session import PRETRAINED, Session, units_of
 from orality.store import atomic_write
 
 
-def measure_systems(session: Session, prompts: Sequence[Record]) -> dict[str, Any]:
+def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
     """Measure every system on what was held out; stores `results.json` and the table."""
 
     recipe, options, parts = session.recipe, session.recipe.evaluation, session.components
-    held_out = [record for record in prompts if record["split"] == "test"]
+    held_out = sorted(prompts.records("test"), key=lambda record: str(record["id"]))
     systems = session.systems()
     judge, transcriber = (
         options.judge or recipe.judge,
@@ -57,7 +57,7 @@ def measure_systems(session: Session, prompts: Sequence[Record]) -> dict[str, An
             for record in held_out
         ],
         samples_per_prompt=options.samples_per_prompt,
-        max_new_units=max_new_units(prompts, recipe.sampling.max_seconds),
+        max_new_units=session.max_new_units(prompts),
         sampling=recipe.sampling.options,
         seed=recipe.seed,
         convention=options.convention,

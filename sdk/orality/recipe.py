@@ -4,154 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-from orality.compat import Stack, check_stack
-from orality.components import KINDS
+from orality.compat import Stack, check_stack, judge_problems
+from orality.components import KINDS, JudgeSpec
 from orality.errors import CompatibilityError, RecipeError
+from orality.options import (
+    Baselines,
+    ComponentChoice,
+    CorpusOptions,
+    EvaluationOptions,
+    Label,
+    SamplingSection,
+    Section,
+    SelectionOptions,
+    Thresholds,
+    TrainingOptions,
+    verdicts_of,
+)
 from orality.plugins import Registry, load
-from orality.types import SamplingOptions
+
+NOT_FINGERPRINTED = {"description", "local_only"}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ComponentChoice(BaseModel):
-    """A component by name; every further key belongs to the component's own configuration."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
-
-    name: str
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The component's own keys."""
-        return dict(self.model_extra or {})
-
-
-class CorpusOptions(_Section):
-    """Where speech comes from and how it becomes prompts."""
-
-    path: str
-    """A shipped corpus by name, a folder of recordings, or a JSONL or CSV manifest."""
-    alignments: Path | None = None
-    """A folder that says when each word was said: TextGrid, CTM, LibriSpeech's or JSON files; None:
-    the corpus folder itself."""
-    min_seconds: float = Field(6.0, gt=0)
-    """Shorter utterances are dropped."""
-    prompt_seconds: float = Field(3.0, gt=0)
-    """The cut is made at the word boundary nearest this."""
-    fixed_cut: bool = False
-    """Cut at exactly `prompt_seconds`, as TWIST does."""
-    max_prompts: int | None = Field(None, ge=1)
-    max_dev_prompts: int | None = Field(None, ge=1)
-    max_failures: float = Field(0.5, ge=0, le=1)
-    """The share of recordings that may be unreadable (at least one always may)."""
-
-
-class SamplingSection(_Section):
-    """How continuations are drawn."""
-
-    samples_per_prompt: int = Field(5, ge=2)
-    temperature: float = Field(0.8, gt=0)
-    top_p: float = Field(0.95, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    repetition_penalty: float = Field(1.0, ge=1)
-    max_seconds: float = Field(7.0, gt=0)
-
-    @property
-    def options(self) -> SamplingOptions:
-        """The part that goes to the language model."""
-        return SamplingOptions(self.temperature, self.top_p, self.top_k, self.repetition_penalty)
-
-
-class Thresholds(_Section):
-    """One curriculum round of Align-SLM's equation 2: chosen >= s_c, rejected <= s_r."""
-
-    rejected: float
-    chosen: float
-
-
-class SelectionOptions(_Section):
-    """How preference pairs are selected (Align-SLM, equations 1 and 2)."""
-
-    max_auto_bleu: float = Field(0.1, ge=0, le=1)
-    """delta: text that repeats itself more than this is rejected."""
-
-
-class TrainingOptions(_Section):
-    """DPO with a LoRA adapter; the defaults are the paper's."""
-
-    loss: Literal["sigmoid", "ipo", "hinge", "robust", "simpo"] = "sigmoid"
-    beta: float = Field(0.1, gt=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    margin: float = 0.0
-    sft_weight: float = Field(0.0, ge=0)
-    """Weight of an added next-unit loss on the chosen continuation."""
-    learning_rate: float = Field(1e-6, gt=0)
-    warmup_steps: int = Field(500, ge=0)
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)
-    pairs_per_step: int = Field(512, ge=1)
-    max_tokens: int = Field(4096, ge=1)
-    """Tokens that go through the model at a time; lower it when memory runs out."""
-    lora_r: int = Field(32, ge=1)
-    lora_alpha: int = Field(8, ge=1)
-    lora_dropout: float = Field(0.0, ge=0, lt=1)
-    max_grad_norm: float = Field(1.0, gt=0)
-    precision: Literal["float32", "bfloat16"] = "float32"
-    evaluate_every: int = Field(50, ge=1)
-    activation_checkpointing: bool = False
-    compile: bool = False
-    shard: bool = False
-    """Divide the model's frozen weights among the processes, for models too large for one."""
-    attention: str = "auto"
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
-        if self.label_smoothing and self.loss not in {"sigmoid", "robust"}:
-            raise ValueError("label_smoothing is for the losses sigmoid and robust")
-        if self.margin and self.loss != "simpo":
-            raise ValueError("margin is for the loss simpo")
-        return self
-
-
-class Baselines(_Section):
-    """Further systems to compare with, as in Align-SLM's Table 1."""
-
-    fine_tuned: bool = False
-    """Continued next-unit prediction on the same data."""
-    perplexity: bool = False
-    """Pairs selected by perplexity (equation 1) instead of the judge's score."""
-
-
-class EvaluationOptions(_Section):
-    """What every system is measured on, held out from training."""
-
-    benchmarks: dict[str, str] = Field(default_factory=dict)
-    """Column name to folder; `stories/...` names a shipped one."""
-    limit: int | None = Field(None, ge=1)
-    """Use at most this many pairs of each benchmark."""
-    convention: Literal["no_bos", "bos_eos"] = "no_bos"
-    normalize: Literal["mean", "sum"] = "mean"
-    prompts: int = Field(20, ge=0)
-    """Held-out prompts to continue."""
-    samples_per_prompt: int = Field(1, ge=1)
-    transcriber: ComponentChoice | None = None
-    """An ASR that took no part in training; the recipe's own if absent."""
-    judge: ComponentChoice | None = None
-    """The recipe's own if absent."""
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """A whole run: components, data, rounds, training and evaluation."""
 
     name: str
@@ -166,6 +48,10 @@ class Recipe(_Section):
     vocoder: ComponentChoice | None = None
     transcriber: ComponentChoice | None = None
     judge: ComponentChoice
+    further_judges: dict[Label, ComponentChoice] = Field(default_factory=dict)
+    """Judges whose verdicts are stored as well, by a label; `selection.judge` may name one."""
+    shard_size: int = Field(64, ge=1)
+    """Prompts that are worked on, stored and resumed at a time."""
     sampling: SamplingSection = SamplingSection()
     selection: SelectionOptions = SelectionOptions()
     rounds: list[Thresholds] = Field(min_length=1)
@@ -214,8 +100,14 @@ class Recipe(_Section):
     @property
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe but its description."""
-        data = self.model_dump(mode="json", exclude={"description", "local_only"})
+        data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def feedback(self) -> dict[str, Any]:
+        """What the stored stages of a round depend on, as plain data."""
+        after = {"rounds", "selection", "training", "baselines", "evaluation"}
+        return self.model_dump(mode="json", exclude=after | NOT_FINGERPRINTED)
 
     @property
     def choices(self) -> dict[str, ComponentChoice]:
@@ -224,15 +116,16 @@ class Recipe(_Section):
         found = {
             p + kind: getattr(section, kind, None) for p, section in sections for kind in KINDS
         }
+        found |= {f"further_judges.{label}": some for label, some in self.further_judges.items()}
         return {place: choice for place, choice in found.items() if choice is not None}
 
     def without_neutral(self, registry: Registry) -> Recipe:
         """The same recipe without the components' settings that leave results as they are."""
         data = self.model_dump()
         for place, choice in self.choices.items():
-            section, _, kind = place.rpartition(".")
-            for key in registry.find(kind, choice.name).spec.config.neutral:
-                (data[section] if section else data)[kind].pop(key, None)
+            section, _, key = place.rpartition(".")
+            for setting in registry.find(kind_of(place), choice.name).spec.config.neutral:
+                (data[section] if section else data)[key].pop(setting, None)
         return Recipe.model_validate(data)
 
     def stack(self, registry: Registry | None = None) -> Stack:
@@ -253,6 +146,14 @@ class Recipe(_Section):
             transcriber=configured("transcriber", self.transcriber),
         )
 
+    def judge_specs(self, registry: Registry) -> dict[str, tuple[JudgeSpec[Any], Any]]:
+        """Every judge of a round with its configuration, by the folder of its verdicts."""
+        found = {}
+        for label, choice in [(None, self.judge), *self.further_judges.items()]:
+            component, config = registry.configure("judge", choice.name, **choice.config)
+            found[verdicts_of(label)] = (component.spec, config)
+        return found  # type: ignore[return-value]
+
     def check(self, registry: Registry | None = None) -> Stack:
         """The recipe's stack, after CompatibilityError had its chance."""
         registry = registry or load()
@@ -264,8 +165,16 @@ class Recipe(_Section):
             seconds=self.corpus.prompt_seconds + self.sampling.max_seconds,
         )
         problems = []
+        for label in self.further_judges:
+            judge = self.judge_specs(registry)[verdicts_of(label)]
+            problems += judge_problems(replace(stack, judge=judge), self.language)
+        if self.selection.judge is not None and self.selection.judge not in self.further_judges:
+            problems.append(
+                f"selection.judge: there is no further judge {self.selection.judge!r} among "
+                f"{sorted(self.further_judges)}"
+            )
         for place, choice in self.choices.items():
-            kind = place.removeprefix("evaluation.")
+            kind = kind_of(place)
             component, config = registry.configure(kind, choice.name, **choice.config)
             if self.local_only and not component.spec.is_local(config):
                 problems.append(
@@ -275,6 +184,11 @@ class Recipe(_Section):
         if problems:
             raise CompatibilityError(problems)
         return stack
+
+
+def kind_of(place: str) -> str:
+    """The kind of component at a place of a recipe: `judge` for `evaluation.judge`."""
+    return "judge" if place.startswith("further_judges.") else place.rpartition(".")[2]
 
 
 def shipped_recipes() -> list[str]:

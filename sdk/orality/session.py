@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from orality.corpus import load_corpus
-from orality.feedback import PairOptions, make_pairs, make_prompts, read_pairs, select_pairs
+from orality.errors import RecipeError, StoreError
+from orality.factory import (
+    Built,
+    Event,
+    Job,
+    Ledger,
+    Order,
+    RoundOrder,
+    Worker,
+    Workers,
+    finishing_on_interrupt,
+    work_here,
+)
+from orality.feedback import (
+    Prompts,
+    Selection,
+    collect_prompts,
+    groups_of,
+    median_pace,
+    read_pairs,
+    reselect,
+)
 from orality.lazy_components import LazyComponents
+from orality.options import Thresholds, verdicts_of
 from orality.plugins import load
 from orality.progress import Progress
 from orality.protocols import SpeechLM
-from orality.recipe import Recipe, Thresholds
-from orality.store import Run, read_json, read_records, write_json
+from orality.recipe import Recipe, kind_of
+from orality.store import Run
 from orality.types import PreferencePair, Units
 from orality.weights import WeightFile
 
 Record = dict[str, Any]
-T = TypeVar("T")
 
 PRETRAINED = "pre-trained"
 BASELINES = {"fine-tuned": "baseline-fine-tuned", "perplexity feedback": "baseline-perplexity"}
@@ -31,9 +52,15 @@ BASELINES = {"fine-tuned": "baseline-fine-tuned", "perplexity feedback": "baseli
 class Session:
     """One recipe, one run folder; the recipe's stack is checked at once, weights come later."""
 
-    def __init__(self, recipe: Recipe | str | Path, out: str | Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        recipe: Recipe | str | Path,
+        out: str | Path,
+        progress: Progress,
+        workers: Workers | None = None,
+    ) -> None:
         self.recipe, self.run, self.progress = Recipe.load(recipe), Run(out), progress
-        self.registry = load()
+        self.registry, self.workers = load(), workers
         self.stack = self.recipe.check(self.registry)
         self.components = LazyComponents(self.recipe, self.registry, self._note_weights)
         self._opened = False
@@ -64,7 +91,7 @@ class Session:
     def _described_components(self) -> dict[str, Any]:
         described = {}
         for place, choice in self.recipe.choices.items():
-            found = self.registry.find(place.removeprefix("evaluation."), choice.name)
+            found = self.registry.find(kind_of(place), choice.name)
             described[place] = {
                 **choice.model_dump(mode="json"),
                 "distribution": found.distribution,
@@ -72,27 +99,42 @@ class Session:
             }
         return described
 
-    def prompts(self) -> list[Record]:
-        """The usable prompts of all splits."""
-        corpus = self.recipe.corpus
-        reads_text = "text" in self.stack.judge[0].reads
-        return make_prompts(
-            load_corpus(corpus.path, language=self.recipe.language, alignments=corpus.alignments),
-            run=self.run.path,
-            tokenizer=self.components.tokenizer,
-            transcriber=(lambda: self.components.transcriber) if reads_text else None,
+    def prompts(self) -> Prompts:
+        """The usable prompts of all splits, made where they are missing."""
+        recipe, options = self.recipe, self.recipe.corpus
+        ledger = Ledger(self.run.path, "prompts", {})
+        corpus = load_corpus(options.path, language=recipe.language, alignments=options.alignments)
+        return collect_prompts(
+            corpus,
+            folder=self.run.path / "prompts",
+            cut=lambda chunks: self._work(
+                self._order(), [Job.cutting(item) for item in chunks], ledger
+            ),
             limits={
-                "train": corpus.max_prompts,
-                "dev": corpus.max_dev_prompts,
-                "test": self.recipe.evaluation.prompts,
+                "train": options.max_prompts,
+                "dev": options.max_dev_prompts,
+                "test": recipe.evaluation.prompts,
             },
-            min_seconds=corpus.min_seconds,
-            prompt_seconds=corpus.prompt_seconds,
-            fixed_cut=corpus.fixed_cut,
-            max_failures=corpus.max_failures,
-            seed=self.recipe.seed,
+            shard_size=recipe.shard_size,
+            max_failures=options.max_failures,
+            seed=recipe.seed,
             progress=self.progress,
         )
+
+    def _order(self, round_order: RoundOrder | None = None) -> Order:
+        folder = str(self.run.path.resolve())
+        return Order(recipe=self.recipe.dump(), folder=folder, round=round_order)
+
+    def _work(self, order: Order, jobs: Sequence[Job], ledger: Ledger) -> None:
+        def tell(event: Event) -> None:
+            if isinstance(event, Built):
+                self.run.note_weights(event.place, event.weights)
+            else:
+                ledger.add(event)
+
+        workers = self.workers or work_here(self.components)
+        with finishing_on_interrupt() as asked_to_stop:
+            workers(order, jobs, tell, asked_to_stop)
 
     def policy(self, adapters: Sequence[Path]) -> SpeechLM:
         """The pre-trained model with adapters merged in order."""
@@ -102,52 +144,95 @@ class Session:
 
     def make_pairs(
         self,
-        prompts: Sequence[Record],
+        prompts: Prompts,
         name: str,
         thresholds: Thresholds,
         adapters: Sequence[Path],
-    ) -> list[Record]:
-        """The pairs of one round, sampled from the policy that the last round left."""
-        recipe, parts = self.recipe, self.components
-        policy = _once(lambda: self.policy(adapters))
-        return make_pairs(
-            [record for record in prompts if record["split"] in {"train", "dev"}],
-            run=self.run.path,
+    ) -> Path:
+        """Make a round's pairs, sampled from the policy that the last round left."""
+        order = self._order(self._round_order(prompts, name, thresholds, adapters))
+        work = Worker(order, lambda event: None, self.components).round
+        shards = prompts.shards("train", "dev")
+        left = {stage: work.missing(stage, shards) for stage in work.stages}
+        ledger = Ledger(
+            self.run.path,
+            name,
+            {stage: work.expected(stage) for stage in work.stages},
+            {
+                stage: work.expected(stage) - work.expected(stage, missing)
+                for stage, missing in left.items()
+            },
+            self.progress,
+        )
+        ledger.show()
+        todo = {shard for missing in left.values() for shard in missing}
+        groups = groups_of(work, [shard for shard in shards if shard in todo])
+        self._work(order, [Job(group) for group in groups], ledger)
+        return work.folder / "pairs"
+
+    def _round_order(
+        self, prompts: Prompts, name: str, thresholds: Thresholds, adapters: Sequence[Path]
+    ) -> RoundOrder:
+        return RoundOrder(
             name=name,
-            slm=policy,
-            vocoder=None if recipe.vocoder is None else lambda: parts.vocoder,
-            transcriber=None if recipe.transcriber is None else lambda: parts.transcriber,
-            judge=lambda: parts.judge,
-            options=self._options(thresholds, self._reference(name, policy)),
-            progress=self.progress,
+            adapters=tuple(str(path.relative_to(self.run.path)) for path in adapters),
+            counts=prompts.counts,
+            max_new_units=self.max_new_units(prompts),
+            selection=self.selection(thresholds),
         )
 
-    def _options(self, thresholds: Thresholds, reference: str, *, by: str = "score") -> PairOptions:
-        recipe, (judge, judge_config) = self.recipe, self.stack.judge
-        return PairOptions(
-            samples_per_prompt=recipe.sampling.samples_per_prompt,
-            sampling=recipe.sampling.options,
-            max_seconds=recipe.sampling.max_seconds,
+    def max_new_units(self, prompts: Prompts) -> int:
+        """How many units the longest continuation takes, at the prompts' median pace."""
+        return max(1, round(self.recipe.sampling.max_seconds * median_pace(prompts)))
+
+    def selection(
+        self,
+        thresholds: Thresholds,
+        *,
+        by: str = "score",
+        max_auto_bleu: float | None = None,
+        judge: str | None = None,
+    ) -> Selection:
+        """How pairs are selected at these thresholds; what is not given is the recipe's."""
+        options = self.recipe.selection
+        judge = judge or options.judge
+        if judge is not None and judge not in self.recipe.further_judges:
+            known = ", ".join(sorted(self.recipe.further_judges)) or "none"
+            raise RecipeError(f"the recipe has no further judge {judge!r}; it has {known}")
+        return Selection(
             rejected=thresholds.rejected,
             chosen=thresholds.chosen,
-            max_auto_bleu=recipe.selection.max_auto_bleu,
-            seed=recipe.seed,
-            reference=reference,
-            reads=judge.reads,
-            judge_name=judge.name,
-            scale=judge.scale,
-            by=by,
-            judge_batch=judge.batch_size(judge_config),
+            max_auto_bleu=options.max_auto_bleu if max_auto_bleu is None else max_auto_bleu,
+            by="perplexity" if by == "perplexity" else "score",
+            verdicts=verdicts_of(judge),
         )
 
-    def _reference(self, name: str, policy: Callable[[], SpeechLM]) -> str:
-        """The fingerprint of the policy that samples in a round, remembered in the run folder."""
-        path = self.run.path / name / "policy.json"
-        if not path.exists():
-            from orality.training import policy_fingerprint
+    def check_feedback(self) -> None:
+        """StoreError unless the run was made with this recipe, up to what follows the judges."""
+        stored = Recipe.load(self.run.path / "recipe.yaml")
+        ours, theirs = self.recipe.feedback, stored.feedback
+        differing = [key for key in ours if ours[key] != theirs.get(key)]
+        if differing:
+            raise StoreError(
+                f"{self.run.path} was made with another recipe: it differs in "
+                f"{', '.join(differing)}; nothing was selected"
+            )
 
-            write_json(path, {"fingerprint": policy_fingerprint(policy())})
-        return str(read_json(path)["fingerprint"])
+    def reselect(self, name: str, selection: Selection, folder: Path | None = None) -> Path:
+        """Store the pairs that another selection makes of a round; returns their folder."""
+        prompts = Prompts.of(self.run.path / "prompts")
+        order = self._order(
+            RoundOrder(
+                name=name,
+                adapters=(),
+                counts=prompts.counts,
+                max_new_units=1,
+                selection=selection,
+            )
+        )
+        folder = folder or self.run.stage(name, f"pairs-{selection.label}")
+        reselect(Worker(order, lambda event: None, self.components).round, selection, folder)
+        return folder
 
     def finished(self, name: str) -> Path | None:
         """The adapter of a round or baseline, once its training is complete."""
@@ -186,7 +271,7 @@ class Session:
         )  # fmt: skip
         return Path(result.adapter)
 
-    def train_baselines(self, prompts: Sequence[Record]) -> None:
+    def train_baselines(self, prompts: Prompts) -> None:
         """The further systems of Align-SLM's Table 1, where the recipe asks for them."""
         wanted = self.recipe.baselines
         name = BASELINES["fine-tuned"]
@@ -194,31 +279,18 @@ class Session:
             self._fine_tune(prompts, self.run.stage(name, "train"))
         name = BASELINES["perplexity feedback"]
         if wanted.perplexity and self.finished(name) is None:
-            first = self.run.path / "round-1"
-            select_pairs(
-                [record for record in prompts if record["split"] in {"train", "dev"}],
-                read_records(first / "continuations"),
-                {row["id"]: row for row in read_records(first / "transcripts")},
-                {row["id"]: row for row in read_records(first / "verdicts")},
-                folder=self.run.stage(name, "pairs"),
-                options=self._options(
-                    self.recipe.rounds[0],
-                    str(read_json(first / "policy.json")["fingerprint"]),
-                    by="perplexity",
-                ),
-            )
+            selection = self.selection(self.recipe.rounds[0], by="perplexity")
+            self.reselect("round-1", selection, self.run.stage(name, "pairs"))
             self.train_round(name, [])
 
-    def _fine_tune(self, prompts: Sequence[Record], out: Path) -> None:
+    def _fine_tune(self, prompts: Prompts, out: Path) -> None:
         from orality.training import train_sft
         from orality.training.options import optimization_of
 
         def sequences(split: str) -> list[tuple[str, Units]]:
-            return [
-                (record["id"], units_of(record["utterance_units"]))
-                for record in prompts
-                if record["split"] == split
-            ]
+            rows = prompts.records(split, columns=["id", "utterance_units"])
+            found = [(row["id"], units_of(row["utterance_units"])) for row in rows]
+            return sorted(found, key=lambda item: item[0])
 
         train_sft(
             self.policy([]), sequences("train"), sequences("dev"), out=out, progress=self.progress,
@@ -253,17 +325,6 @@ class Session:
         from orality.report import write_report
 
         return write_report(self.run.path)
-
-
-def _once(make: Callable[[], T]) -> Callable[[], T]:
-    kept: list[T] = []
-
-    def get() -> T:
-        if not kept:
-            kept.append(make())
-        return kept[0]
-
-    return get
 
 
 def units_of(ids: Sequence[int]) -> Units:

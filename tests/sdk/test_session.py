@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orality import StoreError
+from orality import JudgeRequest, Recipe, StoreError, Verdict
 from orality.checkpoints import note_checkpoint
+from orality.curriculum import build_pairs
+from orality.lazy_components import LazyComponents
 from orality.progress import silent
 from orality.session import Session
+from orality.testing.tones import VowelJudge
 from orality.weights import file_sha256
 
 
@@ -60,10 +64,31 @@ def test_what_is_built_outside_a_run_is_written_nowhere(weights: Path, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_judge_is_given_as_many_requests_at_a_time_as_it_wants(tmp_path: Path) -> None:
-    session = Session("toy", tmp_path / "run", silent)
-    spec, config = session.stack.judge
-    wanting = dataclasses.replace(spec, batch_size=lambda config: 7)
-    session.stack = dataclasses.replace(session.stack, judge=(wanting, config))
-    options = session._options(session.recipe.rounds[0], "reference")
-    assert options.judge_batch == 7
+def test_a_judge_is_given_as_many_requests_at_a_time_as_it_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    class Counting(VowelJudge):
+        def score(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+            given.append(len(requests))
+            return super().score(requests)
+
+    def wanting(count: int) -> list[int]:
+        spec = dataclasses.replace(
+            Session("toy", tmp_path, silent).stack.judge[0],
+            batch_size=lambda config: count,
+            build=lambda config: Counting(),
+        )
+        monkeypatch.setattr(
+            Recipe, "judge_specs", lambda self, registry: {"verdicts": (spec, spec.config())}
+        )
+        monkeypatch.setattr(LazyComponents, "judge_of", lambda self, verdicts: Counting())
+        given.clear()
+        data = Recipe.load("toy").model_dump()
+        data["corpus"] |= {"max_prompts": 8, "max_dev_prompts": 2}
+        build_pairs(Recipe.parse(data | {"shard_size": 4}), tmp_path / str(count))
+        return given
+
+    assert wanting(7) == [7, 7, 6, 7, 7, 6, 7, 3]  # four, four and two prompts, five samples each
+    assert wanting(40) == [40, 10]  # two shards at a time

@@ -27,11 +27,22 @@ CorpusOption = Annotated[
     str | None,
     typer.Option("--corpus", help="A folder of recordings or a manifest, instead of the recipe's."),
 ]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes that make pairs, one for each device.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", help="Make pairs on a Ray cluster: its address, `auto`, or `local`."),
+]
 
 
 @app.command()
 def align(
-    recipe: RecipeArgument = "tiny", out: OutOption = None, corpus: CorpusOption = None
+    recipe: RecipeArgument = "tiny",
+    out: OutOption = None,
+    corpus: CorpusOption = None,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
 ) -> None:
     """Run a whole recipe: pairs, training, curriculum, evaluation, report."""
     from orality.curriculum import align as run_align
@@ -39,21 +50,60 @@ def align(
     chosen, folder = _recipe(recipe, out, corpus)
     console.print(f"recipe [bold]{chosen.name}[/], run folder [bold]{folder}[/]")
     with show_progress(console) as progress:
-        run_align(chosen, folder, progress=progress)
+        run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
     print((folder / "table.md").read_text(encoding="utf-8"))
     console.print(f"listen to the results: [bold]{folder / 'report.html'}[/]")
 
 
 @app.command()
-def pairs(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption = None) -> None:
-    """Make the first round's preference pairs."""
-    from orality.curriculum import build_pairs
-    from orality.feedback import read_pairs
+def pairs(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    corpus: CorpusOption = None,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    reselect: Annotated[
+        bool, typer.Option("--reselect", help="Only select anew from what the run has judged.")
+    ] = False,
+    rejected: Annotated[
+        float | None, typer.Option(help="With --reselect: scores up to this are rejected.")
+    ] = None,
+    chosen: Annotated[
+        float | None, typer.Option(help="With --reselect: scores from this on are chosen.")
+    ] = None,
+    max_auto_bleu: Annotated[
+        float | None, typer.Option(help="With --reselect: what repeats itself more is rejected.")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="With --reselect: the further judge whose scores decide.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="With --reselect: score or perplexity.")] = "score",
+    round: Annotated[int, typer.Option(min=1, help="With --reselect: of which round.")] = 1,
+) -> None:
+    """Make the first round's preference pairs, or select them anew with other thresholds."""
+    from orality.curriculum import build_pairs, reselect_pairs
+    from orality.store import count_records
 
-    chosen, folder = _recipe(recipe, out, corpus)
-    with show_progress(console) as progress:
-        made = build_pairs(chosen, folder, progress=progress)
-    print(f"{len(read_pairs(made))} pairs in {made}")
+    chosen_recipe, folder = _recipe(recipe, out, corpus)
+    if reselect:
+        made = reselect_pairs(
+            chosen_recipe,
+            folder,
+            round=round,
+            rejected=rejected,
+            chosen=chosen,
+            max_auto_bleu=max_auto_bleu,
+            judge=judge,
+            by=by,
+        )
+    elif {rejected, chosen, max_auto_bleu, judge} != {None}:
+        raise typer.BadParameter("thresholds are the recipe's; give others with --reselect")
+    else:
+        with show_progress(console) as progress:
+            made = build_pairs(
+                chosen_recipe, folder, progress=progress, workers=_workers(workers, ray)
+            )
+    print(f"{count_records(made)} pairs in {made}")
 
 
 @app.command()
@@ -146,3 +196,15 @@ def _recipe(recipe: str, out: Path | None, corpus: str | None) -> tuple[Any, Pat
     if corpus is not None:
         chosen = chosen.with_corpus(corpus)
     return chosen, out or Path("runs") / chosen.name
+
+
+def _workers(count: int, ray: str | None) -> Any:
+    from orality.factory import work_in_processes
+
+    if ray is not None:
+        if count > 1:
+            raise typer.BadParameter("give --workers or --ray, not both")
+        from orality.factory.ray_cluster import work_on_ray
+
+        return work_on_ray(ray)
+    return None if count == 1 else work_in_processes(count)

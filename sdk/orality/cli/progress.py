@@ -1,4 +1,4 @@
-"""Showing progress: live bars with an ETA on a terminal, plain lines elsewhere."""
+"""Showing progress: a live table with rate, ETA and cost on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,68 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from orality.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass
+class _Pace:
+    """How fast a stage goes, from when it was first seen to move."""
+
+    done: int
+    total: int
+    began: float = field(default_factory=time.monotonic)
+    first: int = field(init=False)
+    printed: tuple[float, int] = (-SECONDS_BETWEEN_LINES, -1)
+
+    def __post_init__(self) -> None:
+        self.first = self.done
+
+    def move(self, done: int, total: int) -> None:
+        if self.done == self.first and done == self.done:
+            self.began = time.monotonic()
+        self.done, self.total = done, total
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def rate(self) -> float:
+        """Items a second; 0 while nothing is known."""
+        return (self.done - self.first) / self.seconds if self.seconds > 0 else 0.0
+
+    def __str__(self) -> str:
+        if not self.rate:
+            return ""
+        left = (self.total - self.done) / self.rate
+        ahead = f", about {duration(left)} left" if left else ""
+        return f"{rate(self.rate)}{ahead}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `42 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 36 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(minutes / 60)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def rate(value: float) -> str:
+    """Items per second, or per minute where that is below one."""
+    return f"{value:.1f}/s" if value >= 1 else f"{value * 60:.1f}/min"
 
 
 @contextmanager
@@ -30,41 +77,38 @@ def show_progress(console: Console) -> Iterator[Progress]:
         yield _lines()
         return
     with Bars(
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description:<24}"),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("[dim]{task.fields[note]}"),
         console=console,
     ) as bars:
-        tasks: dict[str, TaskID] = {}
+        tasks: dict[str, tuple[TaskID, _Pace]] = {}
 
         def draw(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, completed=done, note=note)
-            bars.update(tasks[stage], completed=done, total=total, note=note)
+                task = bars.add_task(stage, total=total, completed=done, note=note, pace="")
+                tasks[stage] = (task, _Pace(done, total))
+            task, pace = tasks[stage]
+            pace.move(done, total)
+            bars.update(task, completed=done, total=total, note=note, pace=str(pace))
 
         yield draw
 
 
 def _lines() -> Progress:
-    started: dict[str, tuple[float, int]] = {}
-    printed: dict[str, float] = {}
+    paces: dict[str, _Pace] = {}
 
     def write(stage: str, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
-        began, first = started.setdefault(stage, (now, done))
-        due = now - printed.get(stage, -SECONDS_BETWEEN_LINES) >= SECONDS_BETWEEN_LINES
-        if not due and done < total:
+        pace = paces.setdefault(stage, _Pace(done, total))
+        pace.move(done, total)
+        when, before = pace.printed
+        due = time.monotonic() - when >= SECONDS_BETWEEN_LINES
+        if done == before or (not due and done < total):
             return
-        printed[stage] = now
-        rate = (done - first) / (now - began) if now > began else 0.0
-        left = f", about {(total - done) / rate:.0f} s left" if rate and done < total else ""
-        tail = f", {note}" if note else ""
-        print(
-            f"{stage}: {done}/{total}, {now - began:.0f} s{left}{tail}", file=sys.stderr, flush=True
-        )
+        pace.printed = (time.monotonic(), done)
+        parts = [f"{stage}: {done}/{total}", duration(pace.seconds), str(pace), note]
+        print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
 
     return write

@@ -152,7 +152,7 @@ def _continue(
     )
     speech: dict[str, Record] = {}
     if how.vocoder is not None:
-        spoken = stages.synthesize(how.vocoder, drawn, out, f"{system}/samples")
+        spoken = stages.synthesize(how.vocoder, drawn, out, f"{system}/samples/audio")
         speech = {row["id"]: row for row in spoken}
     texts: dict[str, Record] = {}
     if how.transcriber is not None:

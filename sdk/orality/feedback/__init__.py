@@ -1,16 +1,33 @@
 """From prompts to preference pairs: sample, synthesize, transcribe, judge, select."""
 
+from __future__ import annotations
+
 from orality.feedback.auto_bleu import auto_bleu
-from orality.feedback.pairs import PairOptions, make_pairs, read_pairs, select_pairs
-from orality.feedback.prompts import make_prompts
+from orality.feedback.pairs import (
+    Judging,
+    Round,
+    groups_of,
+    make_pairs,
+    median_pace,
+    reselect,
+)
+from orality.feedback.preferences import Selection, read_pairs
+from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk
 from orality.feedback.select import select_pair
 
 __all__ = [
-    "PairOptions",
+    "Chunk",
+    "Judging",
+    "Prompts",
+    "Round",
+    "Selection",
     "auto_bleu",
+    "collect_prompts",
+    "cut_chunk",
+    "groups_of",
     "make_pairs",
-    "make_prompts",
+    "median_pace",
     "read_pairs",
+    "reselect",
     "select_pair",
-    "select_pairs",
 ]

@@ -34,7 +34,7 @@ class Cutting:
         self.min_seconds, self.prompt_seconds = min_seconds, prompt_seconds
         self.fixed_cut = fixed_cut
 
-    def __call__(self, utterances: Sequence[Utterance]) -> list[Record]:
+    def __call__(self, utterances: Sequence[Utterance], shard: str) -> list[Record]:
         records = []
         spoken: list[tuple[Record, Waveform, Waveform]] = []
         for utterance in utterances:
@@ -64,7 +64,7 @@ class Cutting:
             if len(units) == 0:
                 record["skipped"] = "the tokenizer finds no units in the prompt"
                 continue
-            name = f"prompts/audio/{file_name(record['id'])}.flac"
+            name = f"prompts/audio/{shard}/{file_name(record['id'])}.flac"
             write_audio(self.run / name, prompt)
             record |= {
                 "prompt_audio": name,

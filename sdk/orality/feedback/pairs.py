@@ -1,227 +1,279 @@
-"""One round of feedback: every stage kept, so that thresholds can change without sampling again."""
+"""One round of feedback, shard by shard: every stage kept, so that thresholds can change later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from orality.errors import StoreError
 from orality.feedback import schemas, stages
-from orality.feedback.select import candidate_of, select_pair, select_pair_by_perplexity
-from orality.progress import Progress, silent
+from orality.feedback.preferences import Selection, pair_records
+from orality.feedback.prompts import Prompts
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
-from orality.store import read_records, run_stage
-from orality.types import PreferencePair, SamplingOptions, Units
+from orality.store import (
+    put_shard,
+    read_json,
+    read_shard,
+    shard_path,
+    sound_shards,
+    sync_files,
+    write_json,
+)
+from orality.types import SamplingOptions
 
 Record = dict[str, Any]
 
+_AT_A_TIME = 20  # continuations that are spoken or transcribed at a time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairOptions:
-    """How one round makes pairs.
+class Judging:
+    """One judge of a round. `name`: as verdicts call it; `batch`: requests it wants at a time."""
 
-    `by`: `score` (equation 2) or `perplexity` (equation 1). `reference`: fingerprint of the policy
-    that samples; it is stored with the log-probabilities that the sampler recorded. `judge_batch`:
-    how many requests the judge is given at a time.
+    build: Callable[[], Judge]
+    name: str
+    reads: frozenset[str]
+    scale: tuple[float, float]
+    batch: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """How one round makes pairs, and where: all of its stages are stored in `run`/`name`.
+
+    Components are given as functions, called only when there is work for them. `judges`: by the
+    folder of their verdicts, `verdicts` for the one that selects; `reference`: fingerprint of the
+    policy that samples, kept with the log-probabilities that the sampler records; `advanced` is
+    told of a stage and how many more records it has made.
     """
 
+    run: Path
+    name: str
+    prompts: Prompts
+    slm: Callable[[], SpeechLM]
+    reference: Callable[[], str]
+    vocoder: Callable[[], Vocoder] | None
+    transcriber: Callable[[], Transcriber] | None
+    judges: Mapping[str, Judging]
     samples_per_prompt: int
     sampling: SamplingOptions
-    max_seconds: float
-    rejected: float
-    chosen: float
-    max_auto_bleu: float
+    max_new_units: int
+    selection: Selection
     seed: int
-    reference: str
-    reads: frozenset[str]
-    judge_name: str
-    scale: tuple[float, float]
-    by: str = "score"
-    judge_batch: int = 20
+    prompts_at_a_time: int = 8
+    advanced: Callable[[str, int], object] = field(default=lambda stage, count: None)
+
+    @property
+    def folder(self) -> Path:
+        """The round's folder."""
+        return self.run / self.name
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the judges together need to know of a continuation."""
+        return frozenset().union(*(judge.reads for judge in self.judges.values()))
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of this round, in order: what no judge reads is not made."""
+        speech = self.vocoder is not None and bool({"text", "audio"} & self.reads)
+        text = self.transcriber is not None and "text" in self.reads
+        found = ["continuations"]
+        found += ["speech"] if speech else []
+        found += ["transcripts"] if text else []
+        return [*found, *self.judges, "pairs"]
+
+    def expected(self, stage: str, shards: Sequence[str] | None = None) -> int:
+        """How many records shards (all) of a stage have at the end; of pairs, the most possible."""
+        shards = self.prompts.shards("train", "dev") if shards is None else shards
+        prompts = sum(self.prompts.counts[shard] for shard in shards)
+        return prompts if stage == "pairs" else prompts * self.samples_per_prompt
+
+    def missing(self, stage: str, shards: Sequence[str]) -> list[str]:
+        """Those of the shards that the stage lacks; torn ones are set aside first."""
+        sound = sound_shards(self.folder / stage)
+        return [shard for shard in shards if shard not in sound]
+
+    def make(self, stage: str, shards: Sequence[str]) -> tuple[int, float]:
+        """Make the shards of a stage that are not there, from those of the stages before it.
+
+        Returns how many records were made, and the dollars that a judge took for them. What a shard
+        holds depends on its inputs alone, not on who makes it, when, and beside which others.
+        """
+        missing = [s for s in shards if not shard_path(self.folder / stage, s).exists()]
+        if stage in self.judges:
+            return self._judge(stage, missing)
+        makers = {
+            "continuations": (self._sample, schemas.CONTINUATIONS),
+            "speech": (self._synthesize, schemas.SPEECH),
+            "transcripts": (self._transcribe, schemas.TRANSCRIPTS),
+            "pairs": (self._select, schemas.PAIRS),
+        }
+        make, schema = makers[stage]
+        made = 0
+        for shard in missing:
+            records = make(shard)
+            put_shard(shard_path(self.folder / stage, shard), records, schema)
+            made += len(records)
+        return made, 0.0
+
+    def read(self, stage: str, shard: str) -> list[Record]:
+        """The records of one shard of a stage."""
+        return read_shard(shard_path(self.folder / stage, shard))
+
+    def _sample(self, shard: str) -> list[Record]:
+        slm, reference, records = self.slm(), self.reference(), list[Record]()
+        for batch in _batches(self.prompts.read(shard), self.prompts_at_a_time):
+            drawn = stages.sample(
+                slm,
+                batch,
+                samples_per_prompt=self.samples_per_prompt,
+                max_new_units=self.max_new_units,
+                sampling=self.sampling,
+                seed=self.seed,
+                name=self.name,
+            )
+            self.advanced("continuations", len(drawn))
+            records += [row | {"reference": reference} for row in drawn]
+        return records
+
+    def _synthesize(self, shard: str) -> list[Record]:
+        assert self.vocoder is not None
+        vocoder, records = self.vocoder(), list[Record]()
+        for batch in _batches(self.read("continuations", shard), _AT_A_TIME):
+            records += stages.synthesize(vocoder, batch, self.run, f"{self.name}/audio/{shard}")
+            self.advanced("speech", len(batch))
+        sync_files(self.folder / "audio" / shard)
+        return records
+
+    def _transcribe(self, shard: str) -> list[Record]:
+        assert self.transcriber is not None
+        transcriber, records = self.transcriber(), list[Record]()
+        for batch in _batches(self.read("speech", shard), _AT_A_TIME):
+            speech = {row["id"]: row for row in batch}
+            records += stages.transcribe(transcriber, batch, speech, self.run)
+            self.advanced("transcripts", len(batch))
+        return records
+
+    def _judge(self, stage: str, shards: Sequence[str]) -> tuple[int, float]:
+        """Judge the continuations of several shards together, as many as the judge likes."""
+        if not shards:
+            return 0, 0.0
+        judging = self.judges[stage]
+        judge = judging.build()
+        rows = {shard: self.read("continuations", shard) for shard in shards}
+        known: dict[str, list[Record]] = {
+            "prompts": [row for shard in shards for row in self.prompts.read(shard)],
+            **{
+                name: [row for shard in shards for row in self.read(name, shard)]
+                for name in ("speech", "transcripts")
+                if name in self.stages
+            },
+        }
+        by_id = {name: {row["id"]: row for row in some} for name, some in known.items()}
+        verdicts: list[Record] = []
+        # Few at a time go through a local judge: they never span shards, nor depend on others.
+        groups = list(rows.values())
+        if judging.batch > max(map(len, groups)):
+            groups = [[row for some in groups for row in some]]
+        for batch in (batch for some in groups for batch in _batches(some, judging.batch)):
+            verdicts += stages.judge(
+                judge,
+                batch,
+                by_id["prompts"],
+                by_id.get("speech", {}),
+                by_id.get("transcripts", {}),
+                self.run,
+                reads=judging.reads,
+                judge_name=judging.name,
+                scale=judging.scale,
+            )
+            self.advanced(stage, len(batch))
+        of_id = {row["id"]: row for row in verdicts}
+        for shard, some in rows.items():
+            records = [of_id[row["id"]] for row in some]
+            put_shard(shard_path(self.folder / stage, shard), records, schemas.VERDICTS)
+        dollars = sum(json.loads(row["metrics"]).get("dollars", 0.0) for row in verdicts)
+        return len(verdicts), float(dollars)
+
+    def _select(self, shard: str) -> list[Record]:
+        made = self.select(shard, self.selection)
+        self.advanced("pairs", self.prompts.counts[shard])
+        return made
+
+    def select(self, shard: str, selection: Selection) -> list[Record]:
+        """The pairs that a selection makes of one shard of what was judged."""
+        transcripts = self.read("transcripts", shard) if "transcripts" in self.stages else []
+        return pair_records(
+            self.prompts.read(shard),
+            self.read("continuations", shard),
+            {row["id"]: row for row in transcripts},
+            {row["id"]: row for row in self.read(selection.verdicts, shard)},
+            selection,
+            seed=self.seed,
+        )
 
 
-def make_pairs(
-    prompts: Sequence[Record],
-    *,
-    run: Path,
-    name: str,
-    slm: Callable[[], SpeechLM],
-    vocoder: Callable[[], Vocoder] | None,
-    transcriber: Callable[[], Transcriber] | None,
-    judge: Callable[[], Judge],
-    options: PairOptions,
-    progress: Progress = silent,
-) -> list[Record]:
-    """Pairs of a round, ordered by id; all stages are stored under `run`/`name`.
+def make_pairs(work: Round, shards: Sequence[str] | None = None) -> Path:
+    """Make a round's pairs in this process, shard after shard; returns the pairs' folder.
 
-    `prompts`: records of the stage `prompts`. Components are given as functions, called only when
-    there is work left for them.
+    Each shard goes through all stages before the next one begins, so memory stays bounded, pairs
+    appear early, and a kill loses only what was in hand.
     """
-    folder = run / name
-    by_id = {record["id"]: record for record in prompts}
-    longest = stages.max_new_units(prompts, options.max_seconds)
-    continuations = run_stage(
-        folder / "continuations",
-        prompts,
-        lambda batch: stages.sample(
-            slm(),
-            batch,
-            samples_per_prompt=options.samples_per_prompt,
-            max_new_units=longest,
-            sampling=options.sampling,
-            seed=options.seed,
-            name=name,
-        ),
-        schema=schemas.CONTINUATIONS,
-        source="prompt_id",
-        batch_size=8,
-        progress=progress,
-        name=f"{name}: sample",
-    )
-    speech: dict[str, Record] = {}
-    if {"text", "audio"} & options.reads and vocoder is not None:
-        rows = run_stage(
-            folder / "speech",
-            continuations,
-            lambda batch: stages.synthesize(vocoder(), batch, run, name),
-            schema=schemas.SPEECH,
-            batch_size=20,
-            progress=progress,
-            name=f"{name}: synthesize",
-        )
-        speech = {row["id"]: row for row in rows}
-    transcripts: dict[str, Record] = {}
-    if "text" in options.reads and transcriber is not None:
-        rows = run_stage(
-            folder / "transcripts",
-            continuations,
-            lambda batch: stages.transcribe(transcriber(), batch, speech, run),
-            schema=schemas.TRANSCRIPTS,
-            batch_size=20,
-            progress=progress,
-            name=f"{name}: transcribe",
-        )
-        transcripts = {row["id"]: row for row in rows}
-    verdicts = run_stage(
-        folder / "verdicts",
-        continuations,
-        lambda batch: stages.judge(
-            judge(),
-            batch,
-            by_id,
-            speech,
-            transcripts,
-            run,
-            reads=options.reads,
-            judge_name=options.judge_name,
-            scale=options.scale,
-        ),
-        schema=schemas.VERDICTS,
-        batch_size=options.judge_batch,
-        progress=progress,
-        name=f"{name}: judge",
-    )
-    return select_pairs(
-        prompts,
-        continuations,
-        transcripts,
-        {row["id"]: row for row in verdicts},
-        folder=folder / "pairs",
-        options=options,
-    )
+    shards = work.prompts.shards("train", "dev") if shards is None else shards
+    for group in groups_of(work, shards):
+        for stage in work.stages:
+            work.make(stage, group)
+    return work.folder / "pairs"
 
 
-def select_pairs(
-    prompts: Sequence[Record],
-    continuations: Sequence[Record],
-    transcripts: dict[str, Record],
-    verdicts: dict[str, Record],
-    *,
-    folder: Path,
-    options: PairOptions,
-) -> list[Record]:
-    """Apply the thresholds to what was judged and store the pairs; a prompt may give none."""
-    drawn: dict[str, list[Record]] = {}
-    for row in continuations:
-        if row["units"]:
-            drawn.setdefault(row["prompt_id"], []).append(row)
-    made: list[Record] = []
-    for prompt in prompts:
-        rows = {row["id"]: row for row in drawn.get(prompt["id"], [])}
-        candidates = [candidate_of(verdicts[key], transcripts.get(key)) for key in sorted(rows)]
-        seed = stages.seed_of(options.seed, "select", prompt["id"])
-        if options.by == "perplexity":
-            pair = select_pair_by_perplexity(
-                candidates, max_auto_bleu=options.max_auto_bleu, seed=seed
-            )
-        else:
-            pair = select_pair(
-                candidates,
-                rejected=options.rejected,
-                chosen=options.chosen,
-                max_auto_bleu=options.max_auto_bleu,
-                seed=seed,
-            )
-        if pair is None:
-            continue
-        chosen, rejected = rows[pair[0].id], rows[pair[1].id]
-        made.append(
-            {
-                "id": prompt["id"],
-                "prompt_id": prompt["id"],
-                "split": prompt["split"],
-                "prompt_units": prompt["units"],
-                "chosen_id": chosen["id"],
-                "rejected_id": rejected["id"],
-                "chosen_units": chosen["units"],
-                "rejected_units": rejected["units"],
-                "chosen_score": pair[0].score,
-                "rejected_score": pair[1].score,
-                "chosen_auto_bleu": pair[0].auto_bleu,
-                "rejected_auto_bleu": pair[1].auto_bleu,
-                "reference": options.reference,
-                "reference_chosen": chosen["log_prob"],
-                "reference_rejected": rejected["log_prob"],
-            }
-        )
-    if not made:
+def groups_of(work: Round, shards: Sequence[str]) -> list[tuple[str, ...]]:
+    """Shards in the groups that are worked on at a time: one, or as many as a judge wants."""
+    if not shards:
         return []
-    return run_stage(
-        folder,
-        [{"id": row["id"]} for row in made],
-        lambda batch: [row for row in made if row["id"] in {item["id"] for item in batch}],
-        schema=schemas.PAIRS,
-        batch_size=4096,
-    )
+    wanted = max(judge.batch for judge in work.judges.values())
+    most = max(work.prompts.counts[shard] for shard in shards) * work.samples_per_prompt
+    return [tuple(group) for group in _batches(list(shards), max(1, wanted // most))]
 
 
-def read_pairs(folder: Path, split: str | None = None) -> list[PreferencePair]:
-    """Stored pairs as typed values; `split` picks train or dev."""
-    return [to_pair(row) for row in read_records(folder) if split in (None, row["split"])]
+def reselect(work: Round, selection: Selection, folder: Path) -> int:
+    """Store in `folder` the pairs that another selection makes; returns how many there are.
+
+    Only shards that are judged to the end are read, and nothing else is changed. StoreError when
+    there are none, or when `folder` holds the pairs of another selection.
+    """
+    shards = [
+        shard
+        for shard in work.prompts.shards("train", "dev")
+        if shard_path(work.folder / selection.verdicts, shard).exists()
+    ]
+    if not shards:
+        raise StoreError(
+            f"{work.folder} holds no finished shard of {selection.verdicts}; judge something with "
+            "`orality pairs` first"
+        )
+    note = folder / "selection.json"
+    if note.exists() and read_json(note) != asdict(selection):
+        raise StoreError(f"{folder} holds the pairs of another selection; give another folder")
+    write_json(note, asdict(selection))
+    made = 0
+    for shard in shards:
+        records = work.select(shard, selection)
+        put_shard(shard_path(folder, shard), records, schemas.PAIRS)
+        made += len(records)
+    return made
 
 
-def to_pair(row: Record) -> PreferencePair:
-    """A record of the stage `pairs` as a typed value."""
+def median_pace(prompts: Prompts) -> float:
+    """Units per second of speech, the median over the train and dev prompts."""
+    rows = prompts.records("train", "dev", columns=["units", "cut"])
+    return float(statistics.median(len(row["units"]) / row["cut"] for row in rows))
 
-    def units(name: str) -> Units:
-        return Units(np.asarray(row[name], dtype=np.int64))
 
-    return PreferencePair(
-        id=row["id"],
-        prompt_id=row["prompt_id"],
-        prompt=units("prompt_units"),
-        chosen=units("chosen_units"),
-        rejected=units("rejected_units"),
-        chosen_score=row["chosen_score"],
-        rejected_score=row["rejected_score"],
-        reference=row["reference"],
-        reference_chosen=row["reference_chosen"],
-        reference_rejected=row["reference_rejected"],
-        metadata={
-            name: row[name]
-            for name in ("chosen_id", "rejected_id", "chosen_auto_bleu", "rejected_auto_bleu")
-        },
-    )
+def _batches(rows: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(rows), size):
+        yield list(rows[start : start + size])

@@ -1,10 +1,11 @@
-"""The prompts of a corpus: as many usable recordings of each split as asked for."""
+"""The prompts of a corpus: as many usable recordings of each split as asked for, in shards."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,85 +14,171 @@ from orality.errors import CorpusError
 from orality.feedback.cutting import Cutting
 from orality.feedback.schemas import PROMPTS
 from orality.progress import Progress, silent
-from orality.protocols import SpeechTokenizer, Transcriber
-from orality.store import run_stage
+from orality.store import put_shard, read_shard, shard_path, shard_paths, sound_shards, sync_files
 
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
+SPLITS = ("train", "dev", "test")
+_AT_A_TIME = 16  # recordings in memory
+_NAMED = 20  # broken recordings, before the log only counts them
 
 
-def make_prompts(
-    utterances: Sequence[Utterance],
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Recordings that become one shard of prompts: their places in the corpus."""
+
+    shard: str
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The usable prompts of a run, on disk. `counts`: how many each shard holds, in order.
+
+    A shard is what is worked on, stored and resumed at a time, by every stage that follows.
+    """
+
+    folder: Path
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, folder: Path) -> Prompts:
+        """What a folder of a run holds already."""
+        counts = {}
+        for path in shard_paths(folder):
+            rows = read_shard(path, ["skipped"])
+            counts[path.stem] = sum(row["skipped"] is None for row in rows)
+        return cls(folder, counts)
+
+    def shards(self, *splits: str) -> list[str]:
+        """Names of the shards of these splits that hold a prompt."""
+        return [shard for shard, count in self.counts.items() if count and _split(shard) in splits]
+
+    def count(self, *splits: str) -> int:
+        """How many prompts these splits have."""
+        return sum(self.counts[shard] for shard in self.shards(*splits))
+
+    def read(self, shard: str, columns: list[str] | None = None) -> list[Record]:
+        """A shard's usable prompts, in stored order."""
+        names = None if columns is None else sorted({"skipped", *columns})
+        rows = read_shard(shard_path(self.folder, shard), names)
+        return [row for row in rows if row["skipped"] is None]
+
+    def records(self, *splits: str, columns: list[str] | None = None) -> Iterator[Record]:
+        """The usable prompts of these splits, a shard at a time in memory."""
+        for shard in self.shards(*splits):
+            yield from self.read(shard, columns)
+
+
+def cut_chunk(corpus: Sequence[Utterance], chunk: Chunk, cutting: Cutting, folder: Path) -> int:
+    """Make one shard of prompts, unless it is there; returns how many recordings were looked at."""
+    path = shard_path(folder, chunk.shard)
+    if path.exists():
+        return 0
+    records: list[Record] = []
+    for start in range(0, len(chunk.items), _AT_A_TIME):
+        items = chunk.items[start : start + _AT_A_TIME]
+        records += cutting([corpus[item] for item in items], chunk.shard)
+    sync_files(folder / "audio" / chunk.shard)
+    put_shard(path, records, PROMPTS)
+    return len(records)
+
+
+def collect_prompts(
+    corpus: Sequence[Utterance],
     *,
-    run: Path,
-    tokenizer: SpeechTokenizer,
-    transcriber: Callable[[], Transcriber] | None,
-    limits: dict[str, int | None],
-    min_seconds: float,
-    prompt_seconds: float,
-    fixed_cut: bool,
+    folder: Path,
+    cut: Callable[[Iterable[Chunk]], object],
+    limits: Mapping[str, int | None],
+    shard_size: int,
     max_failures: float,
     seed: int,
     progress: Progress = silent,
-) -> list[Record]:
-    """The usable prompts of a corpus, ordered by id, stored in `run`/prompts.
+) -> Prompts:
+    """The usable prompts of a corpus, made where they are missing and stored in `folder`.
 
-    `limits`: how many prompts of each split at most, drawn in an order fixed by `seed`. Where the
-    corpus carries no words, the cut is made at a pause and the transcriber (built only then) writes
-    the prompt down. Recordings that are broken or too short are stored with the reason. Raises
-    CorpusError when nothing is usable or more than `max_failures` of the files cannot be read.
+    `cut` makes the shards of chunks that it is given, in any order and by any number of processes.
+    `limits`: how many prompts of each split at most, drawn in an order fixed by `seed`. No more
+    recordings are read than are needed: what turns out unusable is replaced in the next turn.
+    Recordings that are broken or too short are stored with the reason. Raises CorpusError when
+    nothing is usable or more than `max_failures` of the files cannot be read.
     """
-    stage = Cutting(run, tokenizer, transcriber, min_seconds, prompt_seconds, fixed_cut)
-    records: list[Record] = []
-    for split in ("train", "dev", "test"):
-        candidates = [item for item in utterances if item.split == split]
-        random.Random(f"{seed}/{split}").shuffle(candidates)
-        limit = limits.get(split)
-        limit = len(candidates) if limit is None else limit
-        taken = 0
-        while taken < len(candidates) and sum(_usable(r, split) for r in records) < limit:
-            lacking = limit - sum(_usable(record, split) for record in records)
-            batch = candidates[taken : taken + lacking]
-            taken += len(batch)
-            by_id = {item.id: item for item in batch}
-            records += run_stage(
-                run / "prompts",
-                [{"id": item.id} for item in batch],
-                lambda rows, by_id=by_id: stage([by_id[row["id"]] for row in rows]),  # type: ignore[misc]
-                schema=PROMPTS,
-                batch_size=16,
-                progress=progress,
-                name=f"prompts ({split})",
+    sound = sound_shards(folder)
+    found = _Found({})
+    for split, places in _places(corpus).items():
+        random.Random(f"{seed}/{split}").shuffle(places)
+        limit = len(places) if limits.get(split) is None else limits[split] or 0
+        usable, taken, number = 0, 0, 0
+        while taken < len(places) and usable < limit:
+            wave = []
+            end = min(len(places), taken + limit - usable)
+            for start in range(taken, end, shard_size):
+                items = tuple(places[start : min(start + shard_size, end)])
+                wave.append(Chunk(f"{split}-{number:05d}", items))
+                number += 1
+            progress(f"prompts ({split})", usable, limit)
+            cut(chunk for chunk in wave if chunk.shard not in sound)
+            usable += sum(found.add(folder, chunk.shard) for chunk in wave)
+            taken = end
+            progress(f"prompts ({split})", usable, limit)
+            found.check(max_failures)
+    found.report()
+    return Prompts(folder, found.counts)
+
+
+@dataclass
+class _Found:
+    counts: dict[str, int]
+    recordings: int = 0
+    broken: int = 0
+    first: list[str] = field(default_factory=list)
+    reasons: set[str] = field(default_factory=set)
+
+    def add(self, folder: Path, shard: str) -> int:
+        """Count a shard; how many usable prompts it has."""
+        rows = read_shard(shard_path(folder, shard), ["skipped", "unreadable"])
+        for row in rows:
+            if row["unreadable"]:
+                self.broken += 1
+                if len(self.first) < _NAMED:
+                    logger.warning("skipped: %s", row["skipped"])
+                    self.first.append(row["skipped"])
+            if row["skipped"] is not None and len(self.reasons) < _NAMED:
+                self.reasons.add(row["skipped"])
+        self.recordings += len(rows)
+        self.counts[shard] = sum(row["skipped"] is None for row in rows)
+        return self.counts[shard]
+
+    def check(self, max_failures: float) -> None:
+        if self.broken > max(1.0, max_failures * self.recordings):
+            raise CorpusError(
+                f"{self.broken} of {self.recordings} recordings cannot be read, more than "
+                f"corpus.max_failures = {max_failures:g} allows; the first: {self.first[0]}"
             )
-    _report_failures(records, max_failures)
-    usable = [record for record in records if record["skipped"] is None]
-    if not usable:
-        reasons = sorted({str(record["skipped"]) for record in records})
-        raise CorpusError(
-            f"none of the {len(records)} recordings can serve as a prompt: {'; '.join(reasons[:3])}"
-        )
-    return sorted(usable, key=lambda record: str(record["id"]))
+
+    def report(self) -> None:
+        usable = sum(self.counts.values())
+        if not usable:
+            raise CorpusError(
+                f"none of the {self.recordings} recordings can serve as a prompt: "
+                f"{'; '.join(sorted(self.reasons)[:3])}"
+            )
+        if usable < self.recordings:
+            logger.warning(
+                "%d of %d recordings are unreadable, %d more unsuitable as prompts",
+                self.broken,
+                self.recordings,
+                self.recordings - usable - self.broken,
+            )
 
 
-def _usable(record: Record, split: str) -> bool:
-    return record["split"] == split and record["skipped"] is None
+def _places(corpus: Sequence[Utterance]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for place, utterance in enumerate(corpus):
+        places[utterance.split].append(place)
+    return places
 
 
-def _report_failures(records: Sequence[Record], max_failures: float) -> None:
-    broken = [record for record in records if record["unreadable"]]
-    for record in broken:
-        logger.warning("skipped: %s", record["skipped"])
-    short = sum(record["skipped"] is not None for record in records) - len(broken)
-    if broken or short:
-        logger.warning(
-            "%d of %d recordings are unreadable, %d more unsuitable as prompts",
-            len(broken),
-            len(records),
-            short,
-        )
-    if len(broken) > max(1.0, max_failures * len(records)):
-        raise CorpusError(
-            f"{len(broken)} of {len(records)} recordings cannot be read, more than "
-            f"corpus.max_failures = {max_failures:g} allows; the first: {broken[0]['skipped']}"
-        )
+def _split(shard: str) -> str:
+    return shard.partition("-")[0]

@@ -34,6 +34,7 @@ CONTINUATIONS = pa.schema(
         ("units", _UNITS),
         ("log_prob", pa.float64()),  # nats, under the policy that drew it
         ("finished", pa.bool_()),
+        ("reference", pa.string()),  # fingerprint of the policy that drew it
     ]
 )
 SPEECH = pa.schema(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,22 +13,12 @@ from orality.audio import read_audio, write_audio
 from orality.errors import OralityError
 from orality.feedback.auto_bleu import auto_bleu
 from orality.feedback.cutting import file_name
+from orality.feedback.seeds import seed_of
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
+from orality.silence import is_silent
 from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
 
 Record = dict[str, Any]
-
-
-def max_new_units(prompts: Sequence[Record], seconds: float) -> int:
-    """How many units `seconds` of speech take at the prompts' median pace."""
-    pace: float = statistics.median(len(row["units"]) / row["cut"] for row in prompts)
-    return max(1, round(seconds * pace))
-
-
-def seed_of(seed: int, *names: str) -> int:
-    """A 31-bit seed that depends on the run's seed and on names, not on order or batch."""
-    text = "/".join([str(seed), *names])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def sample(
@@ -65,8 +53,8 @@ def sample(
     ]
 
 
-def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, name: str) -> list[Record]:
-    """Speak continuation records into `run`/`name`/audio; one without units stays silent."""
+def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, folder: str) -> list[Record]:
+    """Speak continuation records into `run`/`folder`; one without units stays silent."""
     waveforms = vocoder.synthesize(
         [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch]
     )
@@ -74,7 +62,7 @@ def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, name: str) 
     for row, waveform in zip(batch, waveforms, strict=True):
         audio = None
         if len(waveform.samples):
-            audio = f"{name}/audio/{file_name(row['id'])}.flac"
+            audio = f"{folder}/{file_name(row['id'])}.flac"
             write_audio(run / audio, waveform)
         records.append(
             {
@@ -95,16 +83,15 @@ def _waveform(speech: dict[str, Record], record_id: str, run: Path) -> Waveform 
 def transcribe(
     transcriber: Transcriber, batch: Sequence[Record], speech: dict[str, Record], run: Path
 ) -> list[Record]:
-    """Write down what was spoken; without speech the text is empty."""
-    waveforms = {row["id"]: _waveform(speech, row["id"], run) for row in batch}
-    heard = [key for key, waveform in waveforms.items() if waveform is not None]
-    transcripts = dict(
-        zip(
-            heard,
-            transcriber.transcribe([w for w in waveforms.values() if w is not None]),
-            strict=True,
-        )
-    )
+    """Write down what was spoken; silence is not even listened to, and its text is empty."""
+    found = {row["id"]: _waveform(speech, row["id"], run) for row in batch}
+    spoken = {
+        key: waveform
+        for key, waveform in found.items()
+        if waveform is not None and not is_silent(waveform.samples, waveform.sample_rate)
+    }
+    heard = transcriber.transcribe(list(spoken.values())) if spoken else []
+    transcripts = dict(zip(spoken, heard, strict=True))
     records = []
     for row in batch:
         transcript = transcripts.get(row["id"])

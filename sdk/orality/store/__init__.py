@@ -1,15 +1,37 @@
 """The run folder: parquet shards that appear whole or not at all, a manifest, resume."""
 
-from orality.store.files import atomic_write, read_json, write_json
+from orality.store.files import atomic_write, explain_os_errors, read_json, sync_files, write_json
+from orality.store.folders import whole_folder
 from orality.store.run import Run
-from orality.store.shards import read_records, run_stage, write_shard
+from orality.store.shards import (
+    count_records,
+    iterate_records,
+    put_shard,
+    read_records,
+    read_shard,
+    run_stage,
+    shard_path,
+    shard_paths,
+    sound_shards,
+    write_shard,
+)
 
 __all__ = [
     "Run",
     "atomic_write",
+    "count_records",
+    "explain_os_errors",
+    "iterate_records",
+    "put_shard",
     "read_json",
     "read_records",
+    "read_shard",
     "run_stage",
+    "shard_path",
+    "shard_paths",
+    "sound_shards",
+    "sync_files",
+    "whole_folder",
     "write_json",
     "write_shard",
 ]

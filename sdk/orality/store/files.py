@@ -50,6 +50,19 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.close(folder)
 
 
+def sync_files(folder: Path) -> None:
+    """Put the files of a folder on disk, before a shard that speaks of them appears."""
+    if not folder.is_dir():
+        return
+    with explain_os_errors(folder):
+        for path in [*folder.iterdir(), folder]:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

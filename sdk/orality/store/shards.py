@@ -1,8 +1,9 @@
-"""Stages keep their records in numbered parquet shards; a stage does only the ids it lacks."""
+"""Stages keep their records in parquet shards, which appear whole or not at all."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,38 +19,87 @@ from orality.store.files import atomic_write
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
-_SHARD = re.compile(r"shard-(\d{5})\.parquet")
+_SHARD = re.compile(r"([a-z]+)-(\d{5,})\.parquet")
 
 
 def shard_paths(folder: Path) -> list[Path]:
     """The folder's shards in order; unfinished temporary files are not among them."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    return sorted(
+        (path for path in folder.iterdir() if _SHARD.fullmatch(path.name)), key=_prefix_and_number
+    )
+
+
+def shard_path(folder: Path, shard: str) -> Path:
+    """Where a folder keeps a shard: `train-00007` in `train-00007.parquet`."""
+    return folder / f"{shard}.parquet"
+
+
+def put_shard(path: Path, records: Sequence[Record], schema: pa.Schema) -> None:
+    """Write one shard, whole or not at all, with a checksum on every page."""
+    table = pa.Table.from_pylist(list(records), schema=schema)
+    atomic_write(
+        path,
+        lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
+    )
 
 
 def write_shard(folder: Path, records: Sequence[Record], schema: pa.Schema) -> Path:
     """Add one shard with the next free number; it appears whole or not at all."""
     existing = shard_paths(folder)
     match = _SHARD.fullmatch(existing[-1].name) if existing else None
-    number = int(match.group(1)) + 1 if match else 0
+    number = int(match.group(2)) + 1 if match else 0
     path = folder / f"shard-{number:05d}.parquet"
-    table = pa.Table.from_pylist(list(records), schema=schema)
-    atomic_write(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    put_shard(path, records, schema)
     return path
+
+
+def read_shard(path: Path, columns: list[str] | None = None) -> list[Record]:
+    """The records of one shard, as they were written; StoreError names a damaged one."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return list(file.read(columns=columns).to_pylist())
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"shard {path} is damaged ({error}); delete it and run the same command again: "
+            "only its records are made anew"
+        ) from error
+
+
+def sound_shards(folder: Path) -> set[str]:
+    """Names of the shards that are there and whole; a torn one is set aside, to be made anew.
+
+    What is torn is seen by a shard's footer, which every cut destroys; a changed byte elsewhere is
+    seen by its page's checksum when the shard is read.
+    """
+    sound = set()
+    for path in shard_paths(folder):
+        try:
+            pq.read_metadata(path)
+        except (OSError, pa.ArrowException) as error:
+            aside = path.with_name(f"{path.name}.damaged")
+            os.replace(path, aside)
+            logger.warning("%s is damaged (%s): kept as %s, made anew", path, error, aside.name)
+        else:
+            sound.add(path.stem)
+    return sound
 
 
 def iterate_records(folder: Path, columns: list[str] | None = None) -> Iterator[Record]:
     """Every record of a stage, shard by shard."""
     for path in shard_paths(folder):
-        try:
-            table = pq.read_table(path, columns=columns)
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(
-                f"shard {path} is damaged ({error}); delete it and run the same command again: "
-                "only its records are made anew"
-            ) from error
-        yield from table.to_pylist()
+        yield from read_shard(path, columns)
+
+
+def count_records(folder: Path) -> int:
+    """How many records a stage holds, by the footers of its shards."""
+    return sum(pq.read_metadata(path).num_rows for path in shard_paths(folder))
+
+
+def _prefix_and_number(path: Path) -> tuple[str, int]:
+    prefix, _, number = path.stem.partition("-")
+    return prefix, int(number)
 
 
 def read_records(folder: Path, columns: list[str] | None = None) -> list[Record]:

@@ -55,5 +55,5 @@ def test_a_mistake_ends_in_one_message_without_a_traceback(tmp_path, arguments, 
 def test_progress_is_plain_lines_when_nobody_watches(tmp_path):
     done = run("pairs", "toy", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
-    assert "round-1: judge: " in done.stderr
+    assert "round-1: verdicts: " in done.stderr
     assert " pairs in " in done.stdout

@@ -1,0 +1,73 @@
+"""What was made, when and at what price: for people while it happens, for machines afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from orality.factory.orders import Advanced, Made
+from orality.progress import Progress, silent
+from orality.store import explain_os_errors
+
+METRICS = "metrics.jsonl"
+
+
+class Ledger:
+    """The stages of a round: `done` of `totals` records, dollars spent, a line for every shard.
+
+    Lines of `metrics.jsonl`: `time` (UTC), `round`, `stage`, `shards`, `rows`, `done`, `total`,
+    `seconds`, `dollars` and `worker`.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        name: str,
+        totals: Mapping[str, int],
+        done: Mapping[str, int] | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        self._file, self._name, self._progress = run / METRICS, name, progress
+        self._totals, self._done = dict(totals), dict(done or {})
+        self._ahead: dict[str, int] = {}
+        self._dollars: dict[str, float] = {}
+
+    def show(self) -> None:
+        """Tell of every stage, before anything is done."""
+        for stage in self._totals:
+            self._tell(stage)
+
+    def add(self, event: Made | Advanced) -> None:
+        """Take what a worker tells."""
+        if isinstance(event, Advanced):
+            self._ahead[event.stage] = self._ahead.get(event.stage, 0) + event.rows
+        elif event.rows:
+            self._write(event)
+        self._tell(event.stage)
+
+    def _tell(self, stage: str) -> None:
+        total = self._totals.get(stage)
+        if total is None:
+            return
+        done = min(total, self._done.get(stage, 0) + self._ahead.get(stage, 0))
+        dollars = self._dollars.get(stage, 0.0)
+        self._progress(f"{self._name}: {stage}", done, total, f"${dollars:.2f}" if dollars else "")
+
+    def _write(self, made: Made) -> None:
+        self._dollars[made.stage] = self._dollars.get(made.stage, 0.0) + made.dollars
+        row = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "round": self._name,
+            "stage": made.stage,
+            "shards": list(made.shards),
+            "rows": made.rows,
+            "done": self._done.get(made.stage, 0) + self._ahead.get(made.stage, made.rows),
+            "total": self._totals.get(made.stage),
+            "seconds": round(made.seconds, 4),
+            "dollars": round(made.dollars, 6),
+            "worker": made.worker,
+        }
+        with explain_os_errors(self._file), self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")

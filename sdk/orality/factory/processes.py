@@ -1,0 +1,128 @@
+"""Jobs done by several processes of this machine, one for each device."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from orality import errors
+from orality.errors import OralityError
+from orality.factory.orders import Advanced, Built, Job, Made, Order, Tell, Workers
+
+_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Made, Advanced, Built)}
+
+
+def work_in_processes(count: int) -> Workers:
+    """Work in `count` processes, which share the machine's GPUs or divide its cores."""
+
+    def work(
+        order: Order, jobs: Sequence[Job], tell: Tell, asked_to_stop: Callable[[], bool]
+    ) -> None:
+        if not jobs:
+            return
+        with ExitStack() as stack:
+            workers = [
+                stack.enter_context(_process(order, number, count))
+                for number in range(min(count, len(jobs)))
+            ]
+            _hand_out(list(jobs), workers, tell, asked_to_stop)
+
+    return work
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    number: int
+    line: Connection
+
+    def send(self, **message: Any) -> None:
+        self.line.send_bytes(json.dumps(message).encode())
+
+
+@contextmanager
+def _process(order: Order, number: int, count: int) -> Iterator[_Process]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orality.factory", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **_share(number, count)},
+        )
+    worker = _Process(number, Connection(ours.detach()))
+    try:
+        worker.send(order=order.to_dict(), number=number)
+        yield worker
+    finally:
+        worker.line.close()  # whatever it does now, it ends at the next thing it tells
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _share(number: int, count: int) -> dict[str, str]:
+    """A worker's part of the machine: a GPU if there are any, else its cores."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = visible.split(",") if visible else [str(i) for i in range(_gpus())]
+    if devices and visible != "":
+        return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]}
+    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _hand_out(
+    jobs: list[Job], workers: list[_Process], tell: Tell, asked_to_stop: Callable[[], bool]
+) -> None:
+    """Give each worker a job when it is free, until all are done or one fails."""
+    waiting, failure, stopped = list(reversed(jobs)), None, False
+    busy = {}
+    for worker in workers:
+        worker.send(job=asdict(waiting.pop()))
+        busy[worker.line] = worker
+    while busy:
+        if (asked_to_stop() or failure) and not stopped:
+            stopped, waiting = True, []
+            for worker in busy.values():
+                worker.send(stop=True)
+        for line in wait(list(busy), timeout=0.5):
+            worker = busy[line]  # type: ignore[index]
+            try:
+                message = json.loads(worker.line.recv_bytes())
+            except (EOFError, OSError):
+                message = {"failed": ["OralityError", "its process died"]}
+            if "event" in message:
+                tell(_EVENTS[message["event"]](**message["fields"]))
+                continue
+            if "failed" in message:
+                failure = failure or (worker.number, *message["failed"])
+                del busy[worker.line]
+            elif waiting and not failure:
+                worker.send(job=asdict(waiting.pop()))
+            else:
+                del busy[worker.line]
+    if failure is not None:
+        raise _error(*failure)
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _error(number: int, kind: str, message: str) -> OralityError:
+    found = getattr(errors, kind, OralityError)
+    if found is errors.CompatibilityError or not issubclass(found, OralityError):
+        found = OralityError
+    return found(f"worker {number}: {message}; what was finished is kept")

@@ -1,0 +1,143 @@
+"""Whoever does jobs: the components of a recipe, and the stages they are used in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
+from pathlib import Path
+
+import yaml
+
+from orality.corpus import Utterance, load_corpus
+from orality.factory.orders import Advanced, Built, Job, Made, Order, Tell
+from orality.feedback import Chunk, Judging, Prompts, Round, cut_chunk
+from orality.feedback.cutting import Cutting
+from orality.lazy_components import LazyComponents
+from orality.plugins import load
+from orality.protocols import SpeechLM
+from orality.recipe import Recipe
+
+
+class Worker:
+    """Does the jobs of one order; components are built when a job first needs them.
+
+    `components`: those of whoever gives the order, if they are in the same process.
+    """
+
+    def __init__(
+        self, order: Order, tell: Tell, components: LazyComponents | None = None, number: int = 0
+    ) -> None:
+        self._order, self._tell, self._number = order, tell, number
+        self.recipe = Recipe.parse(yaml.safe_load(order.recipe))
+        self.run = Path(order.folder)
+        self._registry = load()
+        self.components = components or LazyComponents(
+            self.recipe,
+            self._registry,
+            lambda place, weights: tell(Built(place, [asdict(file) for file in weights])),
+        )
+
+    def do(self, job: Job, asked_to_stop: Callable[[], bool]) -> None:
+        """Make what of a job is missing; KeyboardInterrupt after a stage when asked to stop."""
+        if self._order.round is None:
+            self._cut(Chunk(job.shards[0], job.items))
+        for stage in [] if self._order.round is None else self.round.stages:
+            if asked_to_stop():
+                raise KeyboardInterrupt
+            self.make(stage, job.shards)
+
+    def make(self, stage: str, shards: tuple[str, ...]) -> None:
+        """Make shards of one stage, where they are missing."""
+        started = time.monotonic()
+        made, dollars = self.round.make(stage, shards)
+        self._made(stage, shards, made, started, dollars)
+
+    def _cut(self, chunk: Chunk) -> None:
+        started = time.monotonic()
+        rows = cut_chunk(self._corpus, chunk, self._cutting, self.run / "prompts")
+        self._made("prompts", (chunk.shard,), rows, started)
+
+    def _made(
+        self, stage: str, shards: tuple[str, ...], rows: int, started: float, dollars: float = 0.0
+    ) -> None:
+        seconds = time.monotonic() - started
+        self._tell(
+            Made(
+                stage=stage,
+                shards=shards,
+                rows=rows,
+                seconds=seconds,
+                dollars=dollars,
+                worker=self._number,
+            )
+        )
+
+    @cached_property
+    def _corpus(self) -> Sequence[Utterance]:
+        options = self.recipe.corpus
+        return load_corpus(
+            options.path, language=self.recipe.language, alignments=options.alignments
+        )
+
+    @cached_property
+    def _cutting(self) -> Cutting:
+        options, parts = self.recipe.corpus, self.components
+        judges = self.recipe.judge_specs(self._registry)
+        reads_text = any("text" in spec.reads for spec, _ in judges.values())
+        return Cutting(
+            self.run,
+            parts.tokenizer,
+            (lambda: parts.transcriber) if reads_text else None,
+            options.min_seconds,
+            options.prompt_seconds,
+            options.fixed_cut,
+        )
+
+    @cached_property
+    def _policy(self) -> SpeechLM:
+        from orality.training import load_policy
+
+        assert self._order.round is not None
+        adapters = [self.run / adapter for adapter in self._order.round.adapters]
+        return load_policy(self.components.slm, adapters)
+
+    @cached_property
+    def _reference(self) -> str:
+        from orality.training import policy_fingerprint
+
+        return policy_fingerprint(self._policy)
+
+    @cached_property
+    def round(self) -> Round:
+        """The round that is ordered."""
+        order, recipe, parts = self._order.round, self.recipe, self.components
+        assert order is not None
+        slm, slm_config = recipe.stack(self._registry).slm
+        return Round(
+            run=self.run,
+            name=order.name,
+            prompts=Prompts(self.run / "prompts", order.counts),
+            slm=lambda: self._policy,
+            reference=lambda: self._reference,
+            vocoder=None if recipe.vocoder is None else lambda: parts.vocoder,
+            transcriber=None if recipe.transcriber is None else lambda: parts.transcriber,
+            judges={
+                folder: Judging(
+                    build=partial(parts.judge_of, folder),
+                    name=spec.name,
+                    reads=spec.reads,
+                    scale=spec.scale,
+                    batch=spec.batch_size(config),
+                )
+                for folder, (spec, config) in recipe.judge_specs(self._registry).items()
+            },
+            samples_per_prompt=recipe.sampling.samples_per_prompt,
+            sampling=recipe.sampling.options,
+            max_new_units=order.max_new_units,
+            selection=order.selection,
+            seed=recipe.seed,
+            prompts_at_a_time=slm.batch_size(slm_config),
+            advanced=lambda stage, rows: self._tell(Advanced(stage, rows)),
+        )

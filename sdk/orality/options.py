@@ -1,0 +1,157 @@
+"""The sections of a recipe, with what each setting means and may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from orality.types import SamplingOptions
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ComponentChoice(BaseModel):
+    """A component by name; every further key belongs to the component's own configuration."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    name: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The component's own keys."""
+        return dict(self.model_extra or {})
+
+
+class CorpusOptions(Section):
+    """Where speech comes from and how it becomes prompts."""
+
+    path: str
+    """A shipped corpus by name, a folder of recordings, or a JSONL or CSV manifest."""
+    alignments: Path | None = None
+    """A folder that says when each word was said: TextGrid, CTM, LibriSpeech's or JSON files; None:
+    the corpus folder itself."""
+    min_seconds: float = Field(6.0, gt=0)
+    """Shorter utterances are dropped."""
+    prompt_seconds: float = Field(3.0, gt=0)
+    """The cut is made at the word boundary nearest this."""
+    fixed_cut: bool = False
+    """Cut at exactly `prompt_seconds`, as TWIST does."""
+    max_prompts: int | None = Field(None, ge=1)
+    max_dev_prompts: int | None = Field(None, ge=1)
+    max_failures: float = Field(0.5, ge=0, le=1)
+    """The share of recordings that may be unreadable (at least one always may)."""
+
+
+class SamplingSection(Section):
+    """How continuations are drawn."""
+
+    samples_per_prompt: int = Field(5, ge=2)
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    repetition_penalty: float = Field(1.0, ge=1)
+    max_seconds: float = Field(7.0, gt=0)
+
+    @property
+    def options(self) -> SamplingOptions:
+        """The part that goes to the language model."""
+        return SamplingOptions(self.temperature, self.top_p, self.top_k, self.repetition_penalty)
+
+
+class Thresholds(Section):
+    """One curriculum round of Align-SLM's equation 2: chosen >= s_c, rejected <= s_r."""
+
+    rejected: float
+    chosen: float
+
+
+def verdicts_of(judge: str | None) -> str:
+    """The folder of a judge's verdicts: of the recipe's judge for None, else of a further one."""
+    return "verdicts" if judge is None else f"verdicts-{judge}"
+
+
+class SelectionOptions(Section):
+    """How preference pairs are selected (Align-SLM, equations 1 and 2)."""
+
+    max_auto_bleu: float = Field(0.1, ge=0, le=1)
+    """delta: text that repeats itself more than this is rejected."""
+    judge: str | None = None
+    """Whose scores decide: one of `further_judges`; None: the recipe's judge."""
+
+    @property
+    def verdicts(self) -> str:
+        """The folder of the verdicts that decide."""
+        return verdicts_of(self.judge)
+
+
+class TrainingOptions(Section):
+    """DPO with a LoRA adapter; the defaults are the paper's."""
+
+    loss: Literal["sigmoid", "ipo", "hinge", "robust", "simpo"] = "sigmoid"
+    beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    margin: float = 0.0
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of an added next-unit loss on the chosen continuation."""
+    learning_rate: float = Field(1e-6, gt=0)
+    warmup_steps: int = Field(500, ge=0)
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+    pairs_per_step: int = Field(512, ge=1)
+    max_tokens: int = Field(4096, ge=1)
+    """Tokens that go through the model at a time; lower it when memory runs out."""
+    lora_r: int = Field(32, ge=1)
+    lora_alpha: int = Field(8, ge=1)
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    evaluate_every: int = Field(50, ge=1)
+    activation_checkpointing: bool = False
+    compile: bool = False
+    shard: bool = False
+    """Divide the model's frozen weights among the processes, for models too large for one."""
+    attention: str = "auto"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        if self.label_smoothing and self.loss not in {"sigmoid", "robust"}:
+            raise ValueError("label_smoothing is for the losses sigmoid and robust")
+        if self.margin and self.loss != "simpo":
+            raise ValueError("margin is for the loss simpo")
+        return self
+
+
+class Baselines(Section):
+    """Further systems to compare with, as in Align-SLM's Table 1."""
+
+    fine_tuned: bool = False
+    """Continued next-unit prediction on the same data."""
+    perplexity: bool = False
+    """Pairs selected by perplexity (equation 1) instead of the judge's score."""
+
+
+class EvaluationOptions(Section):
+    """What every system is measured on, held out from training."""
+
+    benchmarks: dict[str, str] = Field(default_factory=dict)
+    """Column name to folder; `stories/...` names a shipped one."""
+    limit: int | None = Field(None, ge=1)
+    """Use at most this many pairs of each benchmark."""
+    convention: Literal["no_bos", "bos_eos"] = "no_bos"
+    normalize: Literal["mean", "sum"] = "mean"
+    prompts: int = Field(20, ge=0)
+    """Held-out prompts to continue."""
+    samples_per_prompt: int = Field(1, ge=1)
+    transcriber: ComponentChoice | None = None
+    """An ASR that took no part in training; the recipe's own if absent."""
+    judge: ComponentChoice | None = None
+    """The recipe's own if absent."""
