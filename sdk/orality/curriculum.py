@@ -17,6 +17,7 @@ from orality.feedback import read_pairs
 from orality.measure import measure_systems
 from orality.progress import Progress, silent
 from orality.recipe import Recipe
+from orality.rounds import make_round, prompts_of, reselect_round, train_baselines
 from orality.session import Session
 from orality.types import PreferencePair
 
@@ -37,12 +38,12 @@ def align(
     """
     session = Session(recipe, out, progress, workers)
     with session.open():
-        prompts = session.prompts()
+        prompts = prompts_of(session)
         adapters: list[Path] = []
         for number, thresholds in enumerate(session.recipe.rounds, start=1):
             name = f"round-{number}"
             if session.finished(name) is None:
-                pairs = session.make_pairs(prompts, name, thresholds, adapters)
+                pairs = make_round(session, prompts, name, thresholds, adapters)
                 if adapters and not read_pairs(pairs, "train"):
                     logger.warning(
                         "round %d leaves no pairs to train on (thresholds %g and %g), so the "
@@ -55,7 +56,7 @@ def align(
                     break
             adapters.append(session.train_round(name, adapters))
         session.combine(adapters)
-        session.train_baselines(prompts)
+        train_baselines(session, prompts)
         results = measure_systems(session, prompts)
         session.report()
     return results
@@ -74,8 +75,8 @@ def build_pairs(
     """
     session = Session(recipe, out, progress, workers)
     with session.open():
-        session.make_pairs(session.prompts(), "round-1", session.recipe.rounds[0], [])
-    return session.run.stage("round-1", "pairs")
+        thresholds = session.recipe.rounds[0]
+        return make_round(session, prompts_of(session), "round-1", thresholds, [])
 
 
 def reselect_pairs(
@@ -109,9 +110,8 @@ def reselect_pairs(
             f"({thresholds.rejected:g})"
         )
     selection = session.selection(thresholds, by=by, max_auto_bleu=max_auto_bleu, judge=judge)
-    session.check_feedback()
     with session.run.lock():
-        return session.reselect(f"round-{round}", selection)
+        return reselect_round(session, f"round-{round}", selection)
 
 
 def train(
@@ -145,4 +145,4 @@ def evaluate(
     """Evaluate the pre-trained model and every adapter of a run; returns the results."""
     session = Session(recipe, out, progress)
     with session.open():
-        return measure_systems(session, session.prompts())
+        return measure_systems(session, prompts_of(session))

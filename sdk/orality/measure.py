@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from orality.evaluation import EvaluationPrompt, SystemInfo, evaluate_systems, find_benchmark
 from orality.feedback import Prompts
+from orality.rounds import max_new_units
 from orality.session import PRETRAINED, Session, units_of
 from orality.store import atomic_write
 
@@ -57,7 +58,7 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
             for record in held_out
         ],
         samples_per_prompt=options.samples_per_prompt,
-        max_new_units=session.max_new_units(prompts),
+        max_new_units=max_new_units(session, prompts),
         sampling=recipe.sampling.options,
         seed=recipe.seed,
         convention=options.convention,

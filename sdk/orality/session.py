@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from orality.corpus import load_corpus
-from orality.errors import RecipeError, StoreError
+from orality.errors import RecipeError
 from orality.factory import (
     Built,
     Event,
@@ -19,7 +18,6 @@ from orality.factory import (
     Ledger,
     Order,
     RoundOrder,
-    Worker,
     Workers,
     finishing_on_interrupt,
     work_here,
@@ -27,11 +25,7 @@ from orality.factory import (
 from orality.feedback import (
     Prompts,
     Selection,
-    collect_prompts,
-    groups_of,
-    median_pace,
     read_pairs,
-    reselect,
 )
 from orality.lazy_components import LazyComponents
 from orality.options import Thresholds, verdicts_of
@@ -99,33 +93,14 @@ class Session:
             }
         return described
 
-    def prompts(self) -> Prompts:
-        """The usable prompts of all splits, made where they are missing."""
-        recipe, options = self.recipe, self.recipe.corpus
-        ledger = Ledger(self.run.path, "prompts", {})
-        corpus = load_corpus(options.path, language=recipe.language, alignments=options.alignments)
-        return collect_prompts(
-            corpus,
-            folder=self.run.path / "prompts",
-            cut=lambda chunks: self._work(
-                self._order(), [Job.cutting(item) for item in chunks], ledger
-            ),
-            limits={
-                "train": options.max_prompts,
-                "dev": options.max_dev_prompts,
-                "test": recipe.evaluation.prompts,
-            },
-            shard_size=recipe.shard_size,
-            max_failures=options.max_failures,
-            seed=recipe.seed,
-            progress=self.progress,
-        )
-
-    def _order(self, round_order: RoundOrder | None = None) -> Order:
+    def order(self, round_order: RoundOrder | None = None) -> Order:
+        """What a worker must know to do the jobs of a round, or to cut prompts."""
         folder = str(self.run.path.resolve())
         return Order(recipe=self.recipe.dump(), folder=folder, round=round_order)
 
-    def _work(self, order: Order, jobs: Sequence[Job], ledger: Ledger) -> None:
+    def work(self, order: Order, jobs: Sequence[Job], ledger: Ledger) -> None:
+        """Have jobs done by the session's workers; KeyboardInterrupt after Ctrl-C."""
+
         def tell(event: Event) -> None:
             if isinstance(event, Built):
                 self.run.note_weights(event.place, event.weights)
@@ -141,49 +116,6 @@ class Session:
         from orality.training import load_policy
 
         return load_policy(self.components.slm, adapters)
-
-    def make_pairs(
-        self,
-        prompts: Prompts,
-        name: str,
-        thresholds: Thresholds,
-        adapters: Sequence[Path],
-    ) -> Path:
-        """Make a round's pairs, sampled from the policy that the last round left."""
-        order = self._order(self._round_order(prompts, name, thresholds, adapters))
-        work = Worker(order, lambda event: None, self.components).round
-        shards = prompts.shards("train", "dev")
-        left = {stage: work.missing(stage, shards) for stage in work.stages}
-        ledger = Ledger(
-            self.run.path,
-            name,
-            {stage: work.expected(stage) for stage in work.stages},
-            {
-                stage: work.expected(stage) - work.expected(stage, missing)
-                for stage, missing in left.items()
-            },
-            self.progress,
-        )
-        ledger.show()
-        todo = {shard for missing in left.values() for shard in missing}
-        groups = groups_of(work, [shard for shard in shards if shard in todo])
-        self._work(order, [Job(group) for group in groups], ledger)
-        return work.folder / "pairs"
-
-    def _round_order(
-        self, prompts: Prompts, name: str, thresholds: Thresholds, adapters: Sequence[Path]
-    ) -> RoundOrder:
-        return RoundOrder(
-            name=name,
-            adapters=tuple(str(path.relative_to(self.run.path)) for path in adapters),
-            counts=prompts.counts,
-            max_new_units=self.max_new_units(prompts),
-            selection=self.selection(thresholds),
-        )
-
-    def max_new_units(self, prompts: Prompts) -> int:
-        """How many units the longest continuation takes, at the prompts' median pace."""
-        return max(1, round(self.recipe.sampling.max_seconds * median_pace(prompts)))
 
     def selection(
         self,
@@ -206,33 +138,6 @@ class Session:
             by="perplexity" if by == "perplexity" else "score",
             verdicts=verdicts_of(judge),
         )
-
-    def check_feedback(self) -> None:
-        """StoreError unless the run was made with this recipe, up to what follows the judges."""
-        stored = Recipe.load(self.run.path / "recipe.yaml")
-        ours, theirs = self.recipe.feedback, stored.feedback
-        differing = [key for key in ours if ours[key] != theirs.get(key)]
-        if differing:
-            raise StoreError(
-                f"{self.run.path} was made with another recipe: it differs in "
-                f"{', '.join(differing)}; nothing was selected"
-            )
-
-    def reselect(self, name: str, selection: Selection, folder: Path | None = None) -> Path:
-        """Store the pairs that another selection makes of a round; returns their folder."""
-        prompts = Prompts.of(self.run.path / "prompts")
-        order = self._order(
-            RoundOrder(
-                name=name,
-                adapters=(),
-                counts=prompts.counts,
-                max_new_units=1,
-                selection=selection,
-            )
-        )
-        folder = folder or self.run.stage(name, f"pairs-{selection.label}")
-        reselect(Worker(order, lambda event: None, self.components).round, selection, folder)
-        return folder
 
     def finished(self, name: str) -> Path | None:
         """The adapter of a round or baseline, once its training is complete."""
@@ -271,19 +176,8 @@ class Session:
         )  # fmt: skip
         return Path(result.adapter)
 
-    def train_baselines(self, prompts: Prompts) -> None:
-        """The further systems of Align-SLM's Table 1, where the recipe asks for them."""
-        wanted = self.recipe.baselines
-        name = BASELINES["fine-tuned"]
-        if wanted.fine_tuned and self.finished(name) is None:
-            self._fine_tune(prompts, self.run.stage(name, "train"))
-        name = BASELINES["perplexity feedback"]
-        if wanted.perplexity and self.finished(name) is None:
-            selection = self.selection(self.recipe.rounds[0], by="perplexity")
-            self.reselect("round-1", selection, self.run.stage(name, "pairs"))
-            self.train_round(name, [])
-
-    def _fine_tune(self, prompts: Prompts, out: Path) -> None:
+    def fine_tune(self, prompts: Prompts, out: Path) -> None:
+        """Continued next-unit prediction on whole recordings, as a further system."""
         from orality.training import train_sft
         from orality.training.options import optimization_of
 

@@ -33,9 +33,6 @@ class Ledger:
         self._totals, self._done = dict(totals), dict(done or {})
         self._ahead: dict[str, int] = {}
         self._dollars: dict[str, float] = {}
-
-    def show(self) -> None:
-        """Tell of every stage, before anything is done."""
         for stage in self._totals:
             self._tell(stage)
 

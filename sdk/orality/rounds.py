@@ -1,0 +1,116 @@
+"""The prompts of a run and its rounds of pairs: what is missing is handed to the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orality.corpus import load_corpus
+from orality.errors import StoreError
+from orality.factory import Job, Ledger, RoundOrder, Worker
+from orality.feedback import (
+    Prompts,
+    Selection,
+    collect_prompts,
+    groups_of,
+    median_pace,
+    reselect,
+)
+from orality.options import Thresholds
+from orality.recipe import Recipe
+from orality.session import BASELINES, Session
+
+
+def prompts_of(session: Session) -> Prompts:
+    """The usable prompts of all splits, made where they are missing."""
+    recipe, options = session.recipe, session.recipe.corpus
+    ledger = Ledger(session.run.path, "prompts", {})
+    return collect_prompts(
+        load_corpus(options.path, language=recipe.language, alignments=options.alignments),
+        folder=session.run.path / "prompts",
+        cut=lambda chunks: session.work(
+            session.order(), [Job.cutting(item) for item in chunks], ledger
+        ),
+        limits={
+            "train": options.max_prompts,
+            "dev": options.max_dev_prompts,
+            "test": recipe.evaluation.prompts,
+        },
+        shard_size=recipe.shard_size,
+        max_failures=options.max_failures,
+        seed=recipe.seed,
+        progress=session.progress,
+    )
+
+
+def make_round(
+    session: Session,
+    prompts: Prompts,
+    name: str,
+    thresholds: Thresholds,
+    adapters: Sequence[Path],
+) -> Path:
+    """Make a round's pairs, sampled from the policy of `adapters`; returns their folder."""
+    order = session.order(
+        RoundOrder(
+            name=name,
+            adapters=tuple(str(path.relative_to(session.run.path)) for path in adapters),
+            counts=prompts.counts,
+            max_new_units=max_new_units(session, prompts),
+            selection=session.selection(thresholds),
+        )
+    )
+    work = Worker(order, lambda event: None, session.components).round
+    shards = prompts.shards("train", "dev")
+    left = {stage: work.missing(stage, shards) for stage in work.stages}
+    totals = {stage: work.expected(stage) for stage in work.stages}
+    done = {stage: totals[stage] - work.expected(stage, left[stage]) for stage in work.stages}
+    ledger = Ledger(session.run.path, name, totals, done, session.progress)
+    todo = {shard for missing in left.values() for shard in missing}
+    groups = groups_of(work, [shard for shard in shards if shard in todo])
+    session.work(order, [Job(group) for group in groups], ledger)
+    return work.folder / "pairs"
+
+
+def max_new_units(session: Session, prompts: Prompts) -> int:
+    """How many units the longest continuation takes, at the prompts' median pace."""
+    return max(1, round(session.recipe.sampling.max_seconds * median_pace(prompts)))
+
+
+def reselect_round(
+    session: Session, name: str, selection: Selection, folder: Path | None = None
+) -> Path:
+    """Store the pairs that another selection makes of a round; returns their folder.
+
+    StoreError when the run was made with another recipe, up to what follows the judges.
+    """
+    stored = Recipe.load(session.run.path / "recipe.yaml").feedback
+    ours = session.recipe.feedback
+    differing = [key for key in ours if ours[key] != stored.get(key)]
+    if differing:
+        raise StoreError(
+            f"{session.run.path} was made with another recipe: it differs in "
+            f"{', '.join(differing)}; nothing was selected"
+        )
+    prompts = Prompts.of(session.run.path / "prompts")
+    order = session.order(
+        RoundOrder(
+            name=name, adapters=(), counts=prompts.counts, max_new_units=1, selection=selection
+        )
+    )
+    folder = folder or session.run.stage(name, f"pairs-{selection.label}")
+    reselect(Worker(order, lambda event: None, session.components).round, selection, folder)
+    return folder
+
+
+def train_baselines(session: Session, prompts: Prompts) -> None:
+    """The further systems of Align-SLM's Table 1, where the recipe asks for them."""
+    wanted = session.recipe.baselines
+    name = BASELINES["fine-tuned"]
+    if wanted.fine_tuned and session.finished(name) is None:
+        session.fine_tune(prompts, session.run.stage(name, "train"))
+    name = BASELINES["perplexity feedback"]
+    if wanted.perplexity and session.finished(name) is None:
+        selection = session.selection(session.recipe.rounds[0], by="perplexity")
+        reselect_round(session, "round-1", selection, session.run.stage(name, "pairs"))
+        session.train_round(name, [])
