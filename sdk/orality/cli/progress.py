@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from orality.progress import Progress
+from orality.progress import Progress, duration
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -50,19 +50,6 @@ class _Pace:
         left = (self.total - self.done) / self.rate
         ahead = f", about {duration(left)} left" if left else ""
         return f"{rate(self.rate)}{ahead}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `42 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    if minutes < 36 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    hours = round(minutes / 60)
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def rate(value: float) -> str:

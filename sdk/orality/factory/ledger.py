@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from orality.factory.orders import Advanced, Made
 from orality.progress import Progress, silent
-from orality.store import explain_os_errors
-
-METRICS = "metrics.jsonl"
+from orality.store import append_metrics
 
 
 class Ledger:
@@ -29,7 +25,7 @@ class Ledger:
         done: Mapping[str, int] | None = None,
         progress: Progress = silent,
     ) -> None:
-        self._file, self._name, self._progress = run / METRICS, name, progress
+        self._run, self._name, self._progress = run, name, progress
         self._totals, self._done = dict(totals), dict(done or {})
         self._ahead: dict[str, int] = {}
         self._dollars: dict[str, float] = {}
@@ -54,17 +50,15 @@ class Ledger:
 
     def _write(self, made: Made) -> None:
         self._dollars[made.stage] = self._dollars.get(made.stage, 0.0) + made.dollars
-        row = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "round": self._name,
-            "stage": made.stage,
-            "shards": list(made.shards),
-            "rows": made.rows,
-            "done": self._done.get(made.stage, 0) + self._ahead.get(made.stage, made.rows),
-            "total": self._totals.get(made.stage),
-            "seconds": round(made.seconds, 4),
-            "dollars": round(made.dollars, 6),
-            "worker": made.worker,
-        }
-        with explain_os_errors(self._file), self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_metrics(
+            self._run,
+            round=self._name,
+            stage=made.stage,
+            shards=list(made.shards),
+            rows=made.rows,
+            done=self._done.get(made.stage, 0) + self._ahead.get(made.stage, made.rows),
+            total=self._totals.get(made.stage),
+            seconds=round(made.seconds, 4),
+            dollars=round(made.dollars, 6),
+            worker=made.worker,
+        )

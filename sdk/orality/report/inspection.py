@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from scipy.stats import spearmanr
+
 from orality.errors import StoreError
 from orality.feedback.select import Candidate
 from orality.feedback.yields import (
@@ -16,8 +18,10 @@ from orality.feedback.yields import (
     threshold_grid,
     yields,
 )
+from orality.options import verdicts_of
+from orality.progress import duration
 from orality.recipe import Recipe
-from orality.store import read_records
+from orality.store import iterate_records, read_records, stage_costs
 
 _WIDTH = 40
 
@@ -54,11 +58,44 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
                 *_bars(histogram(judged.auto_bleus, BLEU_STEP)),
             ]
         lines += ["", *_yields(judged, recipe, (used.rejected, used.chosen))]
+        for label in recipe.further_judges:
+            if (folder / verdicts_of(label)).is_dir():
+                lines += ["", _agreement(folder, label, verdicts_of(label))]
         lines += ["", *_examples(judged, spoken, examples)]
         parts.append("\n".join(lines))
     if not parts:
         raise StoreError(f"nothing is judged in {run} yet; `orality pairs` judges the first round")
+    costs = list(_costs(run))
+    if costs:
+        parts.append("\n".join(["## Time and cost", "", *costs]))
     return "\n\n".join(parts)
+
+
+def _costs(run: Path) -> Iterator[str]:
+    """A row for each stage; seconds are those of all workers together."""
+    costs = stage_costs(run)
+    if not costs:
+        return
+    yield "| round | stage | rows | time | rows a second | cost |"
+    yield "|---|---|--:|--:|--:|--:|"
+    for cost in costs:
+        dollars = f"${cost.dollars:.2f}" if cost.dollars else ""
+        figures = f"{cost.rows} | {duration(cost.seconds)} | {cost.rate:.2f} | {dollars}"
+        yield f"| {cost.round} | {cost.stage} | {figures} |"
+
+
+def _agreement(folder: Path, label: str, verdicts: str) -> str:
+    """How a further judge's scores go with those that select."""
+    main = {row["id"]: row["score"] for row in iterate_records(folder / "verdicts")}
+    pairs = [
+        (main[row["id"]], row["score"])
+        for row in iterate_records(folder / verdicts, ["id", "score"])
+        if main.get(row["id"]) is not None and row["score"] is not None
+    ]
+    if len(pairs) < 3 or any(len(set(scores)) == 1 for scores in zip(*pairs, strict=True)):
+        return f"Further judge {label}: {len(pairs)} continuations scored by both"
+    found = spearmanr(*zip(*pairs, strict=True)).statistic
+    return f"Further judge {label}: Spearman {found:.2f} with the first, n = {len(pairs)}"
 
 
 def _summary(judged: JudgedRound) -> Iterator[str]:

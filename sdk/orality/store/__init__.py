@@ -2,6 +2,7 @@
 
 from orality.store.files import atomic_write, explain_os_errors, read_json, sync_files, write_json
 from orality.store.folders import whole_folder
+from orality.store.metrics import append_metrics, read_metrics, stage_costs
 from orality.store.run import Run
 from orality.store.shards import (
     count_records,
@@ -18,18 +19,21 @@ from orality.store.shards import (
 
 __all__ = [
     "Run",
+    "append_metrics",
     "atomic_write",
     "count_records",
     "explain_os_errors",
     "iterate_records",
     "put_shard",
     "read_json",
+    "read_metrics",
     "read_records",
     "read_shard",
     "run_stage",
     "shard_path",
     "shard_paths",
     "sound_shards",
+    "stage_costs",
     "sync_files",
     "whole_folder",
     "write_json",
