@@ -10,14 +10,16 @@ from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+import yaml
 
-from orality import load, protocols
+from orality import Recipe, load, protocols
 from orality.components import KINDS
 from orality.plugins import HOOKS
 from orality.testing import JudgeTests
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+PAIRS = (ROOT / "docs" / "pairs.md").read_text()
 TRAINING = (ROOT / "docs" / "training.md").read_text()
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "docs" / "examples" / "word_count_judge"
@@ -70,6 +72,25 @@ def test_the_training_guide_s_example_trains(tmp_path, monkeypatch, capsys):
     exec(source, {})
     assert capsys.readouterr().out.endswith(" 1.0\n")
     assert (tmp_path / "runs" / "dpo" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_pair_guide_s_example_makes_pairs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (source,) = re.findall(r"```python\n(.*?)```", PAIRS, re.S)
+    made = {}
+    exec(source, made)
+    assert made["pairs"]
+    assert made["more"] == Path("runs/toy/round-1/pairs-3-3.5-0.5")
+
+
+def test_the_pair_guide_s_further_judges_are_a_recipe_s():
+    (text,) = re.findall(r"    judge: .*?\n\n", PAIRS, re.S)
+    named = yaml.safe_load(text.replace("\n    ", "\n").strip())
+    recipe = Recipe.parse(
+        Recipe.load("tiny").model_dump() | named | {"selection": {"judge": "claude"}}
+    )
+    assert recipe.further_judges["claude"].name == "anthropic"
+    recipe.check()
 
 
 def test_the_training_guide_names_every_loss_backend_and_setting():
