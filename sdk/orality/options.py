@@ -113,6 +113,8 @@ class TrainingOptions(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     evaluate_every: int = Field(50, ge=1)
+    best_by: Literal["reward_accuracy", "loss"] = "reward_accuracy"
+    """What of the dev pairs picks the step that is kept; `loss` is steadier when they are few."""
     activation_checkpointing: bool = False
     compile: bool = False
     shard: bool = False

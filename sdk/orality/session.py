@@ -172,6 +172,7 @@ class Session:
 
         result = train_dpo(
             self.policy(adapters), pairs, dev_pairs, out=out, loss=loss_of(self.recipe),
+            best_by=self.recipe.training.best_by,
             progress=self.progress, **optimization_of(self.recipe),
         )  # fmt: skip
         return Path(result.adapter)

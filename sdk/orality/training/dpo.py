@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from orality.training.preferences import PreferenceItem, preference_items
 from orality.training.reference import with_references
 from orality.types import PreferencePair
 
+BestBy = Literal["reward_accuracy", "loss"]
 _SIDES = ("reward_chosen", "reward_rejected")
 _COLUMNS = ("loss", *_SIDES, "chosen_nats", "kl", "longer", "repeats")
 
@@ -48,12 +49,14 @@ def train_dpo(
     settings: Settings | None = None,
     lora: Lora | None = None,
     attention: str = AUTO,
+    best_by: BestBy = "reward_accuracy",
     progress: Progress = silent,
 ) -> TrainResult:
     """Train a LoRA adapter to prefer chosen over rejected; the reference is `slm` as it is.
 
     `out` gets metrics and checkpoints, and the adapter (PEFT) unless `adapter` names another
-    folder; it holds the step with the best dev reward accuracy. Called again with the same
+    folder; it holds the best step by `best_by`: the dev pairs' reward accuracy (margin among
+    equals), or their loss, which few dev pairs leave less to chance. Called again with the same
     arguments, it continues; `slm` is unchanged afterwards. `reference`: the fingerprint under
     which pairs carry log-probabilities of `slm` (default: `policy_fingerprint(slm)`).
     Pairs of one prompt share it in every row, and a continuation that is in several pairs is read
@@ -82,18 +85,18 @@ def train_dpo(
         return known[: len(items)], known[len(items) :]
 
     return fit(
-        slm, dpo_method(loss), prepare, settings,
+        slm, dpo_method(loss, best_by), prepare, settings,
         base=base,
         data=data_fingerprint(
             (" ".join(item.ids), (item.group.prompt, *item.group.continuations, item.sides))
             for item in (*items, *dev_items)
         ),
-        options={"loss": asdict(loss)},
+        options={"loss": asdict(loss), "best_by": best_by},
         lora=lora or Lora(), out=out, adapter=adapter, attention=attention, progress=progress,
     )  # fmt: skip
 
 
-def dpo_method(loss: PreferenceLoss) -> Method[PreferenceItem]:
+def dpo_method(loss: PreferenceLoss, best_by: BestBy = "reward_accuracy") -> Method[PreferenceItem]:
     """A preference loss as the loop sees it: pairs in, losses and implicit rewards out."""
 
     def losses(items: Sequence[PreferenceItem], sums: Tensor) -> Mapping[str, Tensor]:
@@ -127,7 +130,11 @@ def dpo_method(loss: PreferenceLoss) -> Method[PreferenceItem]:
         columns=_COLUMNS,
         losses=losses,
         figures=_figures,
-        quality=lambda dev: (dev["reward_accuracy"], dev["reward_margin"]),
+        quality=(
+            (lambda dev: (-dev["loss"],))
+            if best_by == "loss"
+            else (lambda dev: (dev["reward_accuracy"], dev["reward_margin"]))
+        ),
     )
 
 

@@ -166,6 +166,16 @@ def carrying(slm, pairs, reference):
     ]
 
 
+def test_the_best_step_may_be_that_of_the_lowest_dev_loss(slm, make_pairs, tmp_path):
+    result = train_dpo(
+        slm, make_pairs(16), make_pairs(8, seed=1), out=tmp_path, best_by="loss", **fast(steps=9)
+    )
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = {row["step"]: row["dev_loss"] for row in rows if "dev_loss" in row}
+    assert len(losses) == 3
+    assert losses[result.best_step] == min(losses.values())
+
+
 def test_carried_reference_log_probs_are_used(slm, make_pairs, tmp_path):
     pairs = make_pairs(8)
     with_sums = carrying(slm, pairs, policy_fingerprint(slm))
