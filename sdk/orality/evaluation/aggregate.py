@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orality.errors import EvaluationError
 from orality.evaluation.generation import PERPLEXITY
 from orality.evaluation.likelihood import Accuracy
 from orality.evaluation.results import Comparison, Item, Metric
@@ -33,12 +34,14 @@ Transform = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 class Measured:
     """A figure with what a paired test needs: `means` by cluster, on the scale that is averaged.
 
-    `transform` leads from the mean to the figure (exp for perplexity, None elsewhere).
+    `transform` leads from the mean to the figure (exp for perplexity, None elsewhere). `items`:
+    (cluster, value) by item id, where both systems answered the very same items.
     """
 
     metric: Metric
     means: Mapping[str, float]
     transform: Transform | None = None
+    items: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def measure_accuracy(
@@ -47,9 +50,8 @@ def measure_accuracy(
     """A likelihood benchmark's accuracy with its interval."""
     interval = accuracy_interval(list(found.means.values()), seed=seed)
     counts = (found.n, found.n_failed, found.n_ties)
-    return Measured(
-        Metric(system, metric, benchmark, group, found.value, *counts, interval), found.means
-    )
+    figure = Metric(system, metric, benchmark, group, found.value, *counts, interval)
+    return Measured(figure, found.means, items=found.items)
 
 
 def measure_items(items: Sequence[Item], *, benchmark: str, seed: int) -> Measured | None:
@@ -83,16 +85,15 @@ def measure_items(items: Sequence[Item], *, benchmark: str, seed: int) -> Measur
 
 
 def compare(a: Measured, b: Measured, *, seed: int) -> Comparison | None:
-    """Test `a` against `b` on the clusters both have; None if there are none.
+    """Test `a` against `b` on what both have, by item where items match and else by cluster.
 
-    Exact McNemar where every cluster is one right or wrong answer; otherwise (scores, ties,
-    several voices) a paired permutation test of the clusters' means.
+    None if they share nothing; what only one has is counted. Exact McNemar where every cluster is
+    one right or wrong answer; otherwise (scores, ties, several voices) a paired permutation test
+    of the clusters' means.
     """
-    shared = [name for name in a.means if name in b.means]
-    if not shared:
+    left, right, unpaired = _shared(a, b)
+    if not len(left):
         return None
-    left = np.array([a.means[name] for name in shared])
-    right = np.array([b.means[name] for name in shared])
     change = a.transform or (lambda x: x)
     is_accuracy = a.metric.benchmark != GENERATION
     binary = is_accuracy and bool(np.isin([left, right], (0.0, 1.0)).all())
@@ -108,7 +109,8 @@ def compare(a: Measured, b: Measured, *, seed: int) -> Comparison | None:
         p_value=p_value,
         p_holm=p_value,
         test="mcnemar-exact" if binary else "paired-permutation",
-        n=len(shared),
+        n=len(left),
+        n_unpaired=unpaired,
     )
 
 
@@ -147,3 +149,25 @@ def compare_systems(
             corrected = holm([item.p_value for item in family])
             found += [replace(c, p_holm=p) for c, p in zip(family, corrected, strict=True)]
     return found
+
+
+def _shared(a: Measured, b: Measured) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Both systems' means of the same clusters, made of the same items where these match."""
+    if a.items and b.items:
+        shared = [name for name in a.items if name in b.items]
+        clusters = [a.items[name][0] for name in shared]
+        moved = [x for x, place in zip(shared, clusters, strict=True) if b.items[x][0] != place]
+        if moved:
+            raise EvaluationError(
+                f"{a.metric.metric}: item {moved[0]} is in cluster {a.items[moved[0]][0]} of "
+                f"{a.metric.system} and in {b.items[moved[0]][0]} of {b.metric.system}; the two "
+                "were not measured on the same data"
+            )
+        left, right = (
+            np.array(list(cluster_means([x.items[i][1] for i in shared], clusters).values()))
+            for x in (a, b)
+        )
+        return left, right, len(a.items) + len(b.items) - 2 * len(shared)
+    names = [name for name in a.means if name in b.means]
+    left, right = (np.array([x.means[name] for name in names]) for x in (a, b))
+    return left, right, len(a.means) + len(b.means) - 2 * len(names)

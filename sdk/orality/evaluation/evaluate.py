@@ -18,6 +18,7 @@ from orality.evaluation.continuations import Continuing, EvaluationPrompt
 from orality.evaluation.likelihood import Normalize
 from orality.evaluation.measuring import Measuring, slug
 from orality.evaluation.pairs import BenchmarkPair
+from orality.evaluation.provenance import provenance
 from orality.evaluation.results import Item, Results, System, write_items, write_results
 from orality.evaluation.swuggy import IN_VOCABULARY
 from orality.evaluation.tables import write_tables
@@ -143,6 +144,7 @@ def evaluate_systems(
                 **(details or {}),
             },
             recipe=recipe,
+            provenance=provenance(),
         )
         write_items(out / "items.jsonl", items)
         write_results(out / "results.json", results)
@@ -189,7 +191,7 @@ def _describe(source: BenchmarkSource, pairs: Sequence[BenchmarkPair]) -> dict[s
 
 def _record(name: str, info: Mapping[str, SystemInfo] | None) -> System:
     facts = (info or {}).get(name, SystemInfo())
-    return System(name, facts.description, facts.adapter)
+    return System(name, facts.description, facts.adapter, facts.fingerprint)
 
 
 def _once(name: str, build: Callable[[], SpeechLM], units: UnitSpec) -> Callable[[], SpeechLM]:

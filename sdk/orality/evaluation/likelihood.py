@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -49,6 +49,7 @@ class Accuracy:
     """An accuracy over clusters: `means` holds one value per cluster, `value` their mean.
 
     `n`: pairs counted; `n_failed`: pairs without a score, not counted; `n_ties`: of the counted.
+    `items`: (cluster, value) by pair id, what a paired test needs.
     """
 
     value: float
@@ -56,6 +57,7 @@ class Accuracy:
     n: int
     n_failed: int
     n_ties: int
+    items: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def predicted_tokens(units: Units, convention: str) -> int:
@@ -131,6 +133,7 @@ def accuracy(results: Sequence[PairOutcome]) -> Accuracy:
 
     Pairs that could not be scored are left out and counted; EvaluationError if none is left.
     """
+    items = {r.pair.id: (r.pair.cluster, r.value) for r in results if r.value is not None}
     known = [(item.value, item.pair.cluster) for item in results if item.value is not None]
     failed = len(results) - len(known)
     if not known:
@@ -140,7 +143,8 @@ def accuracy(results: Sequence[PairOutcome]) -> Accuracy:
         )
     means = cluster_means([value for value, _ in known], [cluster for _, cluster in known])
     ties = sum(value == 0.5 for value, _ in known)
-    return Accuracy(math.fsum(means.values()) / len(means), means, len(known), failed, ties)
+    mean = math.fsum(means.values()) / len(means)
+    return Accuracy(mean, means, len(known), failed, ties, items)
 
 
 def accuracies(results: Sequence[PairOutcome], kind: str) -> dict[str | None, Accuracy]:

@@ -13,16 +13,23 @@ from orality.evaluation.statistics import Interval
 from orality.store.files import atomic_write, write_json
 
 VERSION = 1
-_LOWER_IS_BETTER = ("auto-bleu", "ppl", "wer", "cer", "empty")
+_LOWER_IS_BETTER = (
+    "auto-bleu", "auto-bleu2", "self-bleu", "self-bleu2", "vert", "auc", "ppl", "wer", "cer",
+    "resynthesis-wer", "resynthesis-cer", "abx", "min-mae", "empty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A model under test; `adapter`: where its weights lie, None for the pre-trained one."""
+    """A model under test; `adapter`: where its weights lie, None for the pre-trained one.
+
+    `sha256` names those weights, where it is known.
+    """
 
     name: str
     description: str = ""
     adapter: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Metric:
 
     `metric` carries its variant and models; `group` is a part of the benchmark, None the whole.
     `n` items were counted, `n_failed` could not be, `n_ties` of the counted were undecided.
+    `seeds`: where a system was trained several times, each seed's value; `value` is then their
+    mean and `sd` their standard deviation (n - 1).
     """
 
     system: str
@@ -57,11 +66,15 @@ class Metric:
     n_failed: int
     n_ties: int
     ci: Interval | None
+    sd: float | None = None
+    seeds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`difference` = value of system `a` - value of system `b`, on the clusters both have (`n`).
+
+    `n_unpaired`: items (or, where items have no counterpart, clusters) that only one of them has.
 
     `p_holm`: corrected over all metrics and systems compared in the same way (with the baseline,
     or each with its predecessor).
@@ -78,17 +91,28 @@ class Comparison:
     p_holm: float
     test: str
     n: int
+    n_unpaired: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that goes into `results.json`."""
+    """Everything that goes into `results.json`.
+
+    `provenance`: the versions, commit and command that made it.
+    """
 
     systems: Sequence[System]
     results: Sequence[Metric]
     comparisons: Sequence[Comparison] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> str:
+        """The system all others are tested against; the first where none is set."""
+        first = self.systems[0].name if self.systems else ""
+        return str(self.settings.get("baseline", first))
 
     def find(self, system: str, metric: str, group: str | None = None) -> Metric | None:
         """A system's figure, or None if it was not measured."""
@@ -113,6 +137,7 @@ class Results:
             "results": [asdict(item) for item in self.results],
             "comparisons": [asdict(item) for item in self.comparisons],
             "settings": dict(self.settings),
+            "provenance": dict(self.provenance),
         }
 
 
@@ -140,6 +165,7 @@ def read_results(path: Path) -> Results:
             comparisons=[Comparison(**_with_interval(item)) for item in data["comparisons"]],
             settings=data["settings"],
             recipe=data["recipe"],
+            provenance=data.get("provenance", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{path} cannot be read as results: {error}") from error
