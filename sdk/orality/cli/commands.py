@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
 
 app = typer.Typer(
@@ -17,6 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(tables.tables)
+app.add_typer(listening_test.app, name="listening-test")
 console = Console(stderr=True)
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")]
@@ -134,9 +137,12 @@ def evaluate(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Write the table and the page to listen to from what a run has stored."""
+    """Write the tables and the page to listen to from what a run has stored."""
+    from orality.evaluation import regenerate_tables
     from orality.report import write_report
 
+    if (run / "results.json").is_file():
+        regenerate_tables(run)
     print(write_report(run))
 
 

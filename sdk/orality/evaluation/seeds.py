@@ -1,4 +1,4 @@
-"""One recipe, several seeds: every seed's value, their mean and standard deviation, pooled tests."""
+"""One recipe, several seeds: each seed's value, mean and standard deviation, pooled tests."""
 
 from __future__ import annotations
 
