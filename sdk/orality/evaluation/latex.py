@@ -8,8 +8,9 @@ from orality.evaluation.grid import Cell, Grid
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    "`": r"\textasciigrave{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
+    "[": "{[}", "]": "{]}",  # after a line's end they would be its argument
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "−": r"$-$", "–": "--", "—": "---",
     "†": r"$^{\dagger}$", "*": r"$^{*}$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$",
     "’": "'", "\u00a0": "~",

@@ -10,10 +10,12 @@ import pytest
 from orality.errors import EvaluationError
 from orality.evaluation.statistics import (
     accuracy_interval,
+    binomial_interval,
     bootstrap_interval,
     cluster_means,
     holm,
     mcnemar_p,
+    pair_items,
     paired_interval,
     permutation_p,
 )
@@ -140,3 +142,61 @@ def test_what_is_no_finite_number_is_refused(bad):
 def test_unequal_lengths_are_refused():
     with pytest.raises(EvaluationError, match="got 2 and 1"):
         permutation_p([1, 2], [1])
+
+
+def test_items_and_clusters_may_be_given_together():
+    values, words = [1.0, 0.0, 1.0, 1.0, 0.5], ["a", "a", "b", "c", "c"]
+    by_hand = [0.5, 1.0, 0.75]
+    assert bootstrap_interval(values, words) == bootstrap_interval(by_hand)
+    assert accuracy_interval(values, words) == bootstrap_interval(by_hand)
+    other = [0.0] * 5
+    assert permutation_p(values, other, words) == permutation_p(by_hand, [0, 0, 0]) == 0.25
+    assert paired_interval(values, other, words) == paired_interval(by_hand, [0.0] * 3)
+
+
+@pytest.mark.parametrize("missing", [None, "", math.nan])
+def test_a_missing_cluster_is_an_error(missing):
+    with pytest.raises(EvaluationError, match="has no cluster"):
+        bootstrap_interval([1.0, 2.0], ["a", missing])
+    with pytest.raises(EvaluationError, match="2 values and 1 clusters"):
+        permutation_p([1.0, 2.0], [1.0, 2.0], ["a"])
+
+
+def test_a_missing_value_is_an_error_not_a_drop():
+    with pytest.raises(EvaluationError, match="finite"):
+        cluster_means([1.0, math.nan], ["a", "b"])
+    with pytest.raises(EvaluationError):
+        bootstrap_interval([1.0, None])
+
+
+def test_items_are_paired_by_id_and_a_lone_one_is_an_error():
+    assert pair_items({"x": 1.0, "y": 2.0}, {"y": 3.0, "x": 4.0}) == ([1.0, 2.0], [4.0, 3.0])
+    with pytest.raises(EvaluationError, match=r"2 items .* y \(not in the second\), z \(not in"):
+        pair_items({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 2.0})
+
+
+def test_treating_voices_as_independent_would_cry_wolf():
+    rng = np.random.default_rng(13)
+    honest = naive = 0
+    for trial in range(1000):
+        # 40 words in 4 voices; systems differ by word, in no direction, alike in all voices
+        change = np.repeat(rng.normal(0, 1, size=40), 4) + rng.normal(0, 0.2, size=160)
+        zeros = np.zeros(160)
+        words = np.repeat(np.arange(40), 4).astype(str).tolist()
+        honest += permutation_p(change, zeros, words, resamples=299, seed=trial) <= 0.05
+        naive += permutation_p(change, zeros, resamples=299, seed=trial) <= 0.05
+    assert honest / 1000 <= 0.06
+    assert naive / 1000 > 0.2
+
+
+def test_a_share_has_its_exact_interval():
+    interval = binomial_interval(7, 10)
+    # Clopper and Pearson: beta quantiles .025 of (7, 4) and .975 of (8, 3)
+    assert (interval.low, interval.high) == pytest.approx((0.347547, 0.933260), abs=1e-6)
+    with pytest.raises(EvaluationError, match="0 of 0"):
+        binomial_interval(0, 0)
+
+
+def test_holm_refuses_what_is_no_probability():
+    with pytest.raises(EvaluationError, match="nan"):
+        holm([0.1, math.nan])

@@ -84,6 +84,9 @@
   var chosen = function () { return document.querySelector("input[name=answer]:checked"); };
   var refresh = function () {
     var all = heard.every(Boolean);
+    players.forEach(function (player, index) {
+      player.parentNode.querySelector("h2").classList.toggle("heard", heard[index]);
+    });
     byId("answers").disabled = !all;
     byId("next").disabled = !(all && chosen());
     byId("hint").textContent = all ? (chosen() ? "" : "Choose one.") : "Listen to everything to the end; then you can answer.";
