@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +14,7 @@ from scipy import stats
 from orality.errors import EvaluationError
 from orality.evaluation.statistics import Clusters, Interval, Values
 
+_CHUNK = 2_000_000  # weights held at once
 Method = Literal["pearson", "spearman"]
 Scale = Literal["nominal", "ordinal", "interval"]
 
@@ -131,20 +132,47 @@ def _drawn(
         groups.setdefault(name, []).append(index)
     if len(groups) < 3:
         return None
-    members = [np.array(group) for group in groups.values()]
-    rank: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    rank = stats.rankdata if method == "spearman" else np.asarray
+    place = np.empty(len(x), dtype=int)
+    for number, group in enumerate(groups.values()):
+        place[group] = number
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(resamples):
-        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        left, right = rank(x[drawn]), rank(y[drawn])
-        if np.ptp(left) > 0 and np.ptp(right) > 0:
-            found.append(float(np.corrcoef(left, right)[0, 1]))
-    if len(found) < resamples / 2:
+    step = max(1, _CHUNK // len(x))
+    for start in range(0, resamples, step):
+        even = np.full(len(groups), 1 / len(groups))
+        drawn = rng.multinomial(len(groups), even, size=min(step, resamples - start))
+        weights = drawn[:, place].astype(float)  # how often each item is in each resample
+        found.append(_weighted(x, y, weights, ranked=method == "spearman"))
+    known = np.concatenate(found)
+    known = known[np.isfinite(known)]
+    if len(known) < resamples / 2:
         return None
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval("cluster-bootstrap", level, float(low), float(high))
+
+
+def _weighted(
+    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], *, ranked: bool
+) -> NDArray[np.float64]:
+    """The correlation in each row of `weights` (resamples, items); NaN where a side is constant."""
+    left, right = (_ranks(v, weights) if ranked else v[None, :] for v in (x, y))
+    total = weights.sum(axis=1, keepdims=True)
+    left = left - (weights * left).sum(axis=1, keepdims=True) / total
+    right = right - (weights * right).sum(axis=1, keepdims=True) / total
+    spread = (weights * left**2).sum(axis=1) * (weights * right**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (weights * left * right).sum(axis=1) / np.sqrt(spread)
+    return np.where(spread > 1e-12, found, np.nan)
+
+
+def _ranks(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean ranks of values that occur `weights` times, up to a constant."""
+    different, place = np.unique(values, return_inverse=True)
+    counts = np.zeros((len(weights), len(different)))
+    for index, column in enumerate(place):
+        counts[:, column] += weights[:, index]
+    ranks = np.cumsum(counts, axis=1) - counts / 2
+    return np.asarray(ranks[:, place], dtype=np.float64)
 
 
 def _span(values: NDArray[np.float64]) -> str:

@@ -51,7 +51,7 @@ TEXTS: Mapping[Kind, Texts] = {
             "Judge what is said: is the continuation relevant to the prompt, coherent, meaningful "
             "and grammatical? How it sounds does not count: neither noise, nor voice, nor melody.",
         ),
-        "How relevant, coherent, meaningful and grammatical is the continuation, after this prompt?",
+        "How relevant, coherent, meaningful and grammatical is the continuation of this prompt?",
         _RULES,
     ),
     "preference": Texts(

@@ -100,3 +100,16 @@ def test_krippendorff_s_alpha_is_the_published_one(scale, alpha):
 def test_agreement_is_undefined_without_differences():
     assert math.isnan(krippendorff_alpha([[3, 3], [3, 3]]))
     assert math.isnan(krippendorff_alpha([[1, _], [_, 2]]))
+
+
+def test_weights_are_repetitions():
+    from orality.evaluation.correlation import _weighted
+
+    x, y = np.array([1.0, 2.0, 2.0, 5.0]), np.array([2.0, 1.0, 4.0, 3.0])
+    weights = np.array([[1.0, 2.0, 0.0, 3.0], [1.0, 1.0, 1.0, 1.0], [4.0, 0.0, 0.0, 0.0]])
+    for ranked, function in ((False, stats.pearsonr), (True, stats.spearmanr)):
+        found = _weighted(x, y, weights, ranked=ranked)
+        for row, value in zip(weights[:2], found, strict=False):
+            drawn = np.repeat(np.arange(4), row.astype(int))
+            assert value == pytest.approx(function(x[drawn], y[drawn]).statistic)
+        assert math.isnan(found[2])

@@ -118,7 +118,6 @@ def test_csv_has_every_figure_unrounded():
     assert len({line.count(",") for line in lines}) == 1
 
 
-NAMES = ("base", "a", "b")
 THREE = Results(
     systems=[System("base"), System("a"), System("b")],
     results=[
