@@ -191,7 +191,8 @@ def _describe(source: BenchmarkSource, pairs: Sequence[BenchmarkPair]) -> dict[s
 
 def _record(name: str, info: Mapping[str, SystemInfo] | None) -> System:
     facts = (info or {}).get(name, SystemInfo())
-    return System(name, facts.description, facts.adapter, facts.fingerprint)
+    weights = facts.fingerprint if facts.adapter else None  # no adapter, nothing to name
+    return System(name, facts.description, facts.adapter, weights)
 
 
 def _once(name: str, build: Callable[[], SpeechLM], units: UnitSpec) -> Callable[[], SpeechLM]:
