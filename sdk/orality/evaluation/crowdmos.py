@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from orality.errors import EvaluationError
 from orality.evaluation.statistics import Interval
 
 MIN_CORRELATION = 0.25
+By = Literal["item", "system", "both"]
 Matrix = NDArray[np.float64]
 
 
@@ -123,35 +124,47 @@ def naive_interval(ratings: ArrayLike, *, level: float = 0.95) -> Interval | Non
     return Interval("naive-normal", level, float(values.mean()) - half, float(values.mean()) + half)
 
 
-def rater_correlations(ratings: ArrayLike | Sequence[ArrayLike]) -> list[float]:
-    """How well each rater agrees with the mean of all others, item by item and by system.
+def rater_correlations(ratings: ArrayLike | Sequence[ArrayLike], *, by: By = "item") -> list[float]:
+    """How well each rater agrees with the mean of all others (leaving the rater out).
 
-    `ratings`: systems x raters x items, or raters x items of one system; missing: NaN. The mean of
-    the correlation over all rated samples and, with two systems or more, that over systems' means;
-    NaN where neither is defined (a constant rater, or nobody else rated the same).
+    `ratings`: systems x raters x items, or raters x items of one system; missing: NaN. `by`: over
+    rated samples (`item`), over systems' means (`system`), or the mean of both, as some ports of
+    CrowdMOS have it. NaN where that is not defined (a constant rater, nobody else rated the same).
+
+    The default looks at samples alone: the correlation over two systems is always 1 or -1, and
+    who is left out by it is left out for an opinion on the very question.
     """
     cube = np.asarray(ratings, dtype=np.float64)
     cube = cube[None] if cube.ndim == 2 else cube
-    if cube.ndim != 3:
-        raise EvaluationError(f"ratings are systems x raters x items, got {cube.ndim} dimensions")
+    if cube.ndim != 3 or np.isinf(cube).any():
+        raise EvaluationError("ratings are systems x raters x items, finite or NaN where missing")
+    if by not in get_args(By):
+        raise EvaluationError(f"raters are compared by item, system or both, got {by!r}")
     found = []
     for rater in range(cube.shape[1]):
         others = np.delete(cube, rater, axis=1)
-        by_item = _correlation(cube[:, rater].ravel(), _nanmean(others, axis=1).ravel())
-        by_system = _correlation(_nanmean(cube[:, rater], axis=1), _nanmean(others, axis=(1, 2)))
-        known = [value for value in (by_item, by_system) if not math.isnan(value)]
+        known = []
+        if by != "system":
+            known.append(_correlation(cube[:, rater].ravel(), _nanmean(others, axis=1).ravel()))
+        if by != "item":
+            means = _nanmean(others, axis=(1, 2))
+            known.append(_correlation(_nanmean(cube[:, rater], axis=1), means))
+        known = [value for value in known if not math.isnan(value)]
         found.append(sum(known) / len(known) if known else math.nan)
     return found
 
 
 def outlying_raters(
-    ratings: ArrayLike | Sequence[ArrayLike], *, min_correlation: float = MIN_CORRELATION
+    ratings: ArrayLike | Sequence[ArrayLike],
+    *,
+    min_correlation: float = MIN_CORRELATION,
+    by: By = "item",
 ) -> list[int]:
     """Indices of raters whose correlation with the others is below `min_correlation`.
 
     A rater whose correlation is not defined is kept: nothing speaks against them.
     """
-    return [i for i, r in enumerate(rater_correlations(ratings)) if r < min_correlation]
+    return [i for i, r in enumerate(rater_correlations(ratings, by=by)) if r < min_correlation]
 
 
 def _matrix(ratings: ArrayLike) -> Matrix:

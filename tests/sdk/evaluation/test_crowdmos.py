@@ -94,9 +94,20 @@ def test_raters_are_compared_by_item_and_by_system():
         [[4, 5, 4], [4, 5, 4], [5, 4, 5]],
     ]
     by_item = np.corrcoef([2, 1, 2, 5, 4, 5], [1, 2, 1, 4, 5, 4])[0, 1]
-    assert rater_correlations(ratings)[2] == pytest.approx((by_item + 1) / 2)
+    assert rater_correlations(ratings)[2] == pytest.approx(by_item)
+    assert rater_correlations(ratings, by="system")[2] == pytest.approx(1)
+    assert rater_correlations(ratings, by="both")[2] == pytest.approx((by_item + 1) / 2)
     assert rater_correlations(ratings[0])[2] == pytest.approx(-1)
     assert outlying_raters(ratings[0]) == [2]
+
+
+def test_no_rater_is_left_out_for_an_opinion_on_equal_systems():
+    rng = np.random.default_rng(5)
+    quality = rng.normal(0, 0.8, (2, 1, 40))
+    quality -= quality.mean(axis=2, keepdims=True)  # of two systems that are as good on average
+    ratings = 3 + quality + rng.normal(0, 0.6, (2, 12, 40))
+    assert outlying_raters(ratings) == []
+    assert len(outlying_raters(ratings, by="system")) > 2
 
 
 def test_nothing_speaks_against_a_rater_who_cannot_be_compared():
