@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from orality.errors import EvaluationError
+from orality.evaluation.results import write_items, write_results
 from orality.listening.analysis import Analysis, analyze_answers
 from orality.listening.design import Design, Kind, design_test
 from orality.listening.exports import (
@@ -20,6 +21,7 @@ from orality.listening.exports import (
 )
 from orality.listening.key import FILE, Key, key_of, read_key, write_key
 from orality.listening.page import SCALE_NAME
+from orality.listening.records import opinion_items, opinion_results
 from orality.listening.responses import read_responses
 from orality.listening.samples import Sample, choose_samples, samples_of_folder, samples_of_run
 from orality.listening.sounds import clips_of
@@ -57,7 +59,7 @@ def make_listening_test(
     Writes `out`/key.json and a folder for each of `exports`. `also`: further systems from folders
     of recordings named by prompt id. `seed` decides what is drawn and all names (None: chance); it
     is kept in the key. An `out` that already has a key is refused: answers to it may be under way.
-    Raises EvaluationError for what cannot be made, before anything is written.
+    EvaluationError for what cannot be made; the key is written last, so a test with one is whole.
     """
     unknown = [name for name in exports if name not in get_args(Export)]
     if unknown or not exports:
@@ -127,6 +129,9 @@ def analyze_listening_test(
         seed=seed,
     )
     write_summary(folder / "analysis", found)
+    if found.scores:
+        write_results(folder / "analysis" / "results.json", opinion_results(key, found))
+        write_items(folder / "analysis" / "items.jsonl", opinion_items(found))
     return found
 
 

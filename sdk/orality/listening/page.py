@@ -82,13 +82,16 @@ def render_page(
     Answers are sent to `submit_url` where there is one, and can be saved as a file otherwise. The
     policy of the page allows its own style and script, its sounds, and sending there; no more.
     """
-    if submit_url is not None and urlsplit(submit_url).scheme not in {"https", "http"}:
+    address = urlsplit(submit_url or "")
+    # The host becomes part of the page's policy, so nothing else may be in it.
+    if submit_url is not None and not (
+        address.scheme in {"https", "http"} and re.fullmatch(r"[\w.-]+(:\d+)?", address.netloc)
+    ):
         raise EvaluationError(f"answers are sent to an https address, not to {submit_url!r}")
     data = _public(design, test, "page", base=base)
     data |= {"code": completion_code or "", "submit": submit_url or "", "embedded": embedded}
     style, script = asset("test.css"), asset("test.js")
     sounds = "data:" if embedded is not None else "'self' file:"
-    address = urlsplit(submit_url or "")
     send = f"{address.scheme}://{address.netloc}" if submit_url else "'none'"
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "

@@ -65,7 +65,7 @@ def read_responses(paths: Sequence[Path], key: Key) -> list[Session]:
 def _session(data: Mapping[str, Any], key: Key, source: str) -> Session:
     if data["test"] != key.test:
         raise EvaluationError(f"{source} answers test {data['test']}, the key is of {key.test}")
-    rater = str(data["rater"]).strip()
+    rater = "".join(c for c in str(data["rater"]) if c.isprintable()).strip()
     if not rater:
         raise EvaluationError(f"{source} has answers without a rater; they cannot be analyzed")
     answers = [_answer(row["trial"], row["answer"], key, source) for row in data["answers"]]

@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from orality.audio import read_audio
+from orality.errors import EvaluationError
 from orality.listening.design import Design
 from orality.types import Waveform
 
@@ -32,6 +33,11 @@ def clips_of(design: Design) -> dict[str, Load]:
 
 def encode(waveform: Waveform, suffix: str) -> bytes:
     """A recording as the bytes of an .mp3 (every browser plays it) or a 16-bit .wav."""
+    if suffix == ".mp3" and "MP3" not in soundfile.available_formats():
+        raise EvaluationError(
+            "this libsndfile cannot write MP3, which every browser plays; install soundfile from a "
+            "wheel, which brings one that can"
+        )
     kind, subtype = {".mp3": ("MP3", "MPEG_LAYER_III"), ".wav": ("WAV", "PCM_16")}[suffix]
     buffer = io.BytesIO()
     soundfile.write(buffer, waveform.samples, waveform.sample_rate, format=kind, subtype=subtype)

@@ -14,7 +14,7 @@ from orality.evaluation.columns import SIGNIFICANT
 from orality.evaluation.correlation import Correlation
 from orality.evaluation.grid import Block, Cell, Grid, Head, Mark, Row
 from orality.evaluation.latex import latex
-from orality.evaluation.markdown import markdown
+from orality.evaluation.markdown import escape, markdown
 from orality.evaluation.statistics import Interval
 from orality.listening.analysis import Analysis, Difference
 from orality.store.files import atomic_write
@@ -146,7 +146,8 @@ def _excluded(analysis: Analysis) -> str:
 
 
 def _named(values: dict[str, str]) -> str:
-    return f" ({', '.join(f'{name}: {value}' for name, value in values.items())})" if values else ""
+    listed = ", ".join(f"{escape(name)}: {value}" for name, value in values.items())
+    return f" ({listed})" if values else ""
 
 
 def _differences(items: Sequence[Difference]) -> str:

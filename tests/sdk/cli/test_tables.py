@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -48,3 +50,16 @@ def test_published_systems_stand_beside_ours(run, tmp_path):
 def test_a_folder_without_results_is_an_error(tmp_path):
     done = CliRunner().invoke(app, ["tables", str(tmp_path)])
     assert isinstance(done.exception, EvaluationError)
+
+
+def test_the_report_makes_all_tables_anew_without_measuring_anything(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "listening"))
+    from listening_fakes import make_run
+
+    run = make_run(tmp_path / "run")
+    measured = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    done = CliRunner().invoke(app, ["report", str(run)])
+    assert done.exit_code == 0, done.output
+    assert {path: path.read_bytes() for path in measured} == measured
+    new = {path.name for path in run.iterdir()}
+    assert {"table.md", "table.csv", "table1.tex", "table2.md", "report.html"} <= new

@@ -9,7 +9,7 @@ import pytest
 from listening_fakes import SYSTEMS, answer, make_samples, rating
 
 from orality.errors import EvaluationError
-from orality.evaluation import opinion_score
+from orality.evaluation import opinion_score, read_items, read_results, regenerate_tables
 from orality.listening import analyze_listening_test, make_listening_test, read_responses
 
 
@@ -207,6 +207,31 @@ def test_the_analysis_is_written_down(mmos, tmp_path):
     rows = list(csv.DictReader((out / "analysis" / "judge_vs_human.csv").open()))
     assert len(rows) == 8
     assert {row["ratings"] for row in rows} == {"4"}
+
+
+def test_ratings_become_results_and_items_like_any_figure(mmos, tmp_path):
+    out, key = mmos
+    found = analyze_listening_test(out, attentive(tmp_path, key))
+    results = read_results(out / "analysis" / "results.json")
+    [metric] = {figure.metric for figure in results.results}
+    assert metric.startswith("mmos/")
+    assert results.find(SYSTEMS[0], metric).ci == found.scores[SYSTEMS[0]].ci
+    assert results.compare(metric, SYSTEMS[1], SYSTEMS[0]).p_value == 0.125
+    items = read_items(out / "analysis" / "items.jsonl")
+    mine = [item.value for item in items if item.system == SYSTEMS[0]]
+    assert sorted(mine) == [1.5, 1.5, 2.5, 2.5]
+    regenerate_tables(out / "analysis")
+    assert "| MMOS ↑ | 2.00 ±" in (out / "analysis" / "table1.md").read_text()
+
+
+def test_a_rater_s_name_does_no_harm(mmos, tmp_path):
+    out, key = mmos
+    evil = "<b>\x1b[2J|x*\n# title"
+    paths = [*attentive(tmp_path, key), answer(tmp_path / "e.json", key, evil, lambda trial: 5)]
+    analyze_listening_test(out, paths)
+    text = (out / "analysis" / "analysis.md").read_text()
+    assert r"&lt;b>[2J\|x\*# title: 2" in text
+    assert "\x1b" not in text
 
 
 def test_answers_come_as_lines_and_lists_and_folders(mmos, tmp_path):

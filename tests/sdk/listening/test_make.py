@@ -168,6 +168,8 @@ def test_chance_decides_where_no_seed_does(tmp_path):
         ({"exports": ("mturk",)}, "https address"),
         ({"exports": ("prolific",)}, "completion code"),
         ({"submit_url": "ftp://x"}, "https address"),
+        ({"submit_url": "https://x;script-src *"}, "https address"),
+        ({"submit_url": 'https://x">'}, "https address"),
         ({"per_set": 0}, "at least one trial"),
         ({"prompts": 0}, "nothing to hear"),
     ],
