@@ -12,7 +12,6 @@ from orality.errors import EvaluationError
 from orality.listening.samples import Sample
 
 Kind = Literal["mmos", "preference"]
-ID_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +97,11 @@ def mulberry32(state: int) -> tuple[int, float]:
     return state, ((mixed ^ (mixed >> 14)) & 0xFFFFFFFF) / 2**32
 
 
+def random_name(draw: random.Random) -> str:
+    """Eight hexadecimal digits, a letter first: no reader of tables takes them for a number."""
+    return draw.choice("abcdef") + f"{draw.getrandbits(28):07x}"
+
+
 def _questions(
     chosen: Sequence[Sequence[Sample]], kind: Kind, pairs: Sequence[tuple[str, str]] | None
 ) -> list[list[Sample]]:
@@ -142,7 +146,7 @@ class _Names:
         self._clips: dict[tuple[str, str], str] = {}
 
     def new(self) -> str:
-        while (name := self._draw.randbytes(ID_BYTES).hex()) in self._taken:
+        while (name := random_name(self._draw)) in self._taken:
             continue
         self._taken.add(name)
         return name

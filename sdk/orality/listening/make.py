@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from orality.errors import EvaluationError
 from orality.evaluation.results import write_items, write_results
 from orality.listening.analysis import Analysis, analyze_answers
-from orality.listening.design import Design, Kind, design_test
+from orality.listening.design import Design, Kind, design_test, random_name
 from orality.listening.exports import (
     Delivery,
     write_mturk,
@@ -77,7 +77,7 @@ def make_listening_test(
     draw = random.Random(seed)
     chosen = choose_samples(samples, systems=systems, prompts=prompts, draw=draw)
     design = design_test(chosen, kind=kind, pairs=pairs, per_set=per_set, checks=checks, draw=draw)
-    test = draw.randbytes(5).hex()
+    test = random_name(draw)
     names = [sample.system for sample in chosen[0]]
     where = str(run) if isinstance(run, Path) else ""
     scale = SCALE_NAME if kind == "mmos" else "which continuation makes more sense"

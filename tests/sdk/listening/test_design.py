@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -49,7 +50,7 @@ def test_names_say_nothing_and_follow_from_the_seed_alone(samples):
     )
     assert one == same
     names = {name for trial in one.trials for name in (trial.id, *trial.clips)}
-    assert all(len(name) == 8 and int(name, 16) >= 0 for name in names)
+    assert all(re.fullmatch("[a-f][0-9a-f]{7}", name) for name in names)
     assert names.isdisjoint(name for trial in other.trials for name in (trial.id, *trial.clips))
 
 
