@@ -11,6 +11,7 @@ from orality.components import (
     ServerJudgeConfig,
     SLMSpec,
     TokenizerSpec,
+    TokenPrice,
     TranscriberSpec,
     VocoderSpec,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "SpeechLM",
     "SpeechTokenizer",
     "StoreError",
+    "TokenPrice",
     "TokenizerSpec",
     "TrainingError",
     "Transcriber",

@@ -128,9 +128,11 @@ class TranscriberSpec(ComponentSpec[ConfigT, Transcriber]):
 class JudgeSpec(ComponentSpec[ConfigT, Judge]):
     """A judge. `reads`: what it needs of {text, audio, units}; `scale`: lowest and highest score;
     `languages`: ISO 639-1 codes it understands, None means any; `batch_size`: how many requests it
-    is given at a time while pairs are made (what was judged is stored after each batch)."""
+    is given at a time while pairs are made (what was judged is stored after each batch); `price`:
+    what its server charges, None where that is not known or nothing is."""
 
     reads: frozenset[str]
     scale: tuple[float, float]
     languages: Callable[[ConfigT], frozenset[str] | None] = field(default=lambda config: None)
     batch_size: Callable[[ConfigT], int] = field(default=lambda config: 20)
+    price: Callable[[ConfigT], TokenPrice | None] = field(default=lambda config: None)

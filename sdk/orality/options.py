@@ -91,6 +91,35 @@ class SelectionOptions(Section):
         return verdicts_of(self.judge)
 
 
+class Pool(Section):
+    """The actors of one stage on a Ray cluster, and what each of them has for itself."""
+
+    actors: Annotated[int, Field(ge=1)] | tuple[int, int] = 1
+    """How many, or the least and the most, between which the pool grows with the work."""
+    gpus: float | None = Field(None, ge=0)
+    """GPUs, or a part of one; None: one, or an equal part where there are fewer than actors."""
+    cpus: float | None = Field(None, gt=0)
+    """Cores; None: one, or an equal part where there are fewer than actors."""
+
+    @property
+    def least(self) -> int:
+        """With how many actors the pool begins."""
+        return self.actors if isinstance(self.actors, int) else self.actors[0]
+
+    @property
+    def most(self) -> int:
+        """To how many actors the pool may grow."""
+        return self.actors if isinstance(self.actors, int) else self.actors[1]
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if not 1 <= self.least <= self.most:
+            raise ValueError(f"actors must be at least 1 and rise, got {self.least}, {self.most}")
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"gpus must be a part of one or a whole number, got {self.gpus:g}")
+        return self
+
+
 class TrainingOptions(Section):
     """DPO with a LoRA adapter; the defaults are the paper's."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from orality.compat import Stack, check_stack, judge_problems
 from orality.components import KINDS, JudgeSpec
@@ -21,6 +21,7 @@ from orality.options import (
     CorpusOptions,
     EvaluationOptions,
     Label,
+    Pool,
     SamplingSection,
     Section,
     SelectionOptions,
@@ -30,7 +31,8 @@ from orality.options import (
 )
 from orality.plugins import Registry, load
 
-NOT_FINGERPRINTED = {"description", "local_only"}
+NOT_FINGERPRINTED = {"cluster", "description", "local_only"}
+ROUND_STAGES = ("continuations", "speech", "transcripts", "verdicts", "pairs")
 
 
 class Recipe(Section):
@@ -58,6 +60,18 @@ class Recipe(Section):
     training: TrainingOptions
     baselines: Baselines = Baselines()
     evaluation: EvaluationOptions = EvaluationOptions()
+    cluster: dict[str, Pool] = Field(default_factory=dict)
+    """How each stage is sized on a Ray cluster, by its name: no result depends on it."""
+
+    @field_validator("cluster")
+    @classmethod
+    def _known_stages(cls, cluster: dict[str, Pool], info: ValidationInfo) -> dict[str, Pool]:
+        further = info.data.get("further_judges", {})
+        known = {"prompts", *ROUND_STAGES, *(verdicts_of(label) for label in further)}
+        unknown = sorted(set(cluster) - known)
+        if unknown:
+            raise ValueError(f"no stage is called {unknown}; there are {sorted(known)}")
+        return cluster
 
     @classmethod
     def load(cls, source: str | Path | Recipe) -> Recipe:

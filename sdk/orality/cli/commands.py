@@ -158,6 +158,56 @@ def inspect(
 
 
 @app.command()
+def plan(
+    recipe: RecipeArgument,
+    corpus: CorpusOption = None,
+    prompts: Annotated[
+        int | None, typer.Option(min=1, help="How many prompts; the recipe's, or all recordings.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Continuations of each; the recipe's if not given.")
+    ] = None,
+    devices: Annotated[str, typer.Option(help="Numbers of devices to plan for.")] = "1,8,64",
+    calibrate: Annotated[int, typer.Option(min=8, help="Prompts to measure with.")] = 32,
+    run: Annotated[
+        Path | None, typer.Option("--from", help="A run to take the figures from instead.")
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="A JSON file to take the figures from instead.")
+    ] = None,
+    paid: Annotated[
+        bool, typer.Option("--paid", help="Ask judges behind a server too, at their price.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the rates.")] = False,
+) -> None:
+    """Estimate hours, devices, disk and judge cost of one round of pairs for a corpus."""
+    from orality.planning import plan_recipe
+
+    if run is not None and rates is not None:
+        raise typer.BadParameter("give --from or --rates, not both")
+    try:
+        counts = [int(count) for count in devices.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1:
+        raise typer.BadParameter(f"--devices takes numbers like 1,8,64, got {devices!r}")
+    chosen, _ = _recipe(recipe, None, corpus)
+    with show_progress(console) as progress:
+        planned = plan_recipe(
+            chosen,
+            prompts=prompts,
+            samples=samples,
+            devices=counts,
+            calibration=calibrate,
+            run=run,
+            rates=rates,
+            paid=paid,
+            progress=progress,
+        )
+    print(planned.json() if as_json else planned.table())
+
+
+@app.command()
 def plugins() -> None:
     """List the components that are installed, and what is wrong with the rest."""
     from orality.plugins import load

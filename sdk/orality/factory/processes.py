@@ -13,11 +13,8 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from orality import errors
-from orality.errors import OralityError
-from orality.factory.orders import Advanced, Built, Job, Made, Order, Tell, Workers
-
-_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Made, Advanced, Built)}
+from orality.factory.orders import Job, Order, Tell, Workers
+from orality.factory.telling import event_told, told_error
 
 
 def work_in_processes(count: int) -> Workers:
@@ -106,23 +103,16 @@ def _hand_out(
             except (EOFError, OSError):
                 message = {"failed": ["OralityError", "its process died"]}
             if "event" in message:
-                tell(_EVENTS[message["event"]](**message["fields"]))
+                tell(event_told(message["event"], message["fields"]))
                 continue
             if "failed" in message:
-                failure = failure or (worker.number, *message["failed"])
+                failure = failure or (f"worker {worker.number}", *message["failed"])
                 del busy[worker.line]
             elif waiting and not failure:
                 worker.send(job=asdict(waiting.pop()))
             else:
                 del busy[worker.line]
     if failure is not None:
-        raise _error(*failure)
+        raise told_error(*failure)
     if stopped:
         raise KeyboardInterrupt
-
-
-def _error(number: int, kind: str, message: str) -> OralityError:
-    found = getattr(errors, kind, OralityError)
-    if found is errors.CompatibilityError or not issubclass(found, OralityError):
-        found = OralityError
-    return found(f"worker {number}: {message}; what was finished is kept")

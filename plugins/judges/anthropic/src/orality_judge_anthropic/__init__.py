@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from orality import JudgeSpec, ServerJudgeConfig, hookimpl
+from orality import JudgeSpec, ServerJudgeConfig, TokenPrice, hookimpl
 
 if TYPE_CHECKING:
     from orality_judge_anthropic.judge import AnthropicJudge
@@ -45,6 +45,16 @@ def _build(config: AnthropicConfig) -> AnthropicJudge:
     return load_judge(config)
 
 
+def _price(config: AnthropicConfig) -> TokenPrice | None:
+    from orality_judge_anthropic.models import batch_factor, price_of
+
+    charged = config.price or price_of(config.model)
+    if charged is None:
+        return None
+    factor = batch_factor() if config.batch else 1.0
+    return TokenPrice(input=factor * charged.input, output=factor * charged.output)
+
+
 @hookimpl
 def orality_judges() -> Iterable[JudgeSpec[Any]]:
     """The `anthropic` judge."""
@@ -56,5 +66,6 @@ def orality_judges() -> Iterable[JudgeSpec[Any]]:
         scale=(1.0, 5.0),
         local=False,
         # one batch serves many requests; else a killed run is to lose little
+        price=_price,
         batch_size=lambda config: 10_000 if config.batch else max(20, 4 * config.concurrency),
     )
