@@ -1,0 +1,178 @@
+"""Pairs made by a local Ray cluster; every run of a round starts its actors anew."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from orality import OralityError, Recipe, StoreError
+from orality.curriculum import build_pairs
+from orality.factory import Made, work_here
+from orality.factory.ray_cluster import work_on_ray
+from orality.store import read_metrics
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: the extra `ray`"
+)
+
+
+def recipe(**changes):
+    data = Recipe.load("toy").model_dump()
+    data["corpus"] |= {"max_prompts": 10, "max_dev_prompts": 3}
+    data |= {"shard_size": 4, "cluster": {"continuations": {"actors": [1, 2], "cpus": 0.5}}}
+    data["evaluation"] |= {"prompts": 0}
+    return Recipe.parse(data | changes)
+
+
+def stored(run: Path) -> dict[str, bytes]:
+    """Every file of a run but those that tell of time."""
+    told = {"manifest.json", "metrics.jsonl", "events.jsonl", ".lock"}
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file() and path.name not in told
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import ray
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "1")
+        environment.setenv("RAY_worker_niceness", "0")
+        workers = work_on_ray("local")
+        yield workers
+        del workers
+        gc.collect()
+        assert not ray.is_initialized()  # what was started for us has ended with us
+
+
+def first_job_only(order, jobs, tell, asked_to_stop):
+    """A process that ends after one group of shards of a round."""
+    some = jobs if order.round is None else jobs[:1]
+    work_here()(order, some, tell, asked_to_stop)
+
+
+@needs_ray
+def test_a_cluster_goes_on_with_what_a_process_began_and_leaves_the_same_bytes(cluster, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    build_pairs(recipe(), whole)
+    build_pairs(recipe(), run, workers=first_job_only)
+    begun = {path: path.stat().st_mtime_ns for path in run.rglob("*.parquet")}
+    stages = ("continuations", "speech", "transcripts", "verdicts", "pairs")
+    assert 0 < len(list((run / "round-1").rglob("*.parquet"))) == len(stages)
+    before = len(list(read_metrics(run)))
+
+    heard = {}
+    build_pairs(
+        recipe(),
+        run,
+        workers=cluster,
+        progress=lambda stage, done, total, note="": heard.update({stage: (done, total)}),
+    )
+
+    assert stored(run) == stored(whole)
+    assert {path: path.stat().st_mtime_ns for path in begun} == begun
+    assert heard["round-1: verdicts"] == (65, 65)
+    told = list(read_metrics(run))[before:]
+    assert {(row["stage"], *row["shards"]) for row in told if row["stage"] != "pairs"} == {
+        (stage, shard)
+        for stage in stages[:-1]
+        for shard in ("train-00001", "train-00002", "dev-00000")
+    }
+    weights = json.loads((run / "manifest.json").read_text())["weights"]
+    assert sorted(weights) == ["judge", "slm", "tokenizer", "transcriber", "vocoder"]
+
+
+@needs_ray
+def test_a_cluster_cuts_prompts_and_stops_when_asked_to(cluster, tmp_path):
+    told = []
+
+    def interrupted(order, jobs, tell, asked_to_stop):
+        def note(event):
+            told.append(event)
+            tell(event)
+
+        def spoken():
+            return any(isinstance(event, Made) and event.stage == "speech" for event in told)
+
+        cluster(order, jobs, note, spoken)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_pairs(recipe(shard_size=1), tmp_path / "run", workers=interrupted)
+    assert len([event for event in told if isinstance(event, Made)]) >= 13 + 2
+    assert len(list((tmp_path / "run" / "prompts").glob("*.parquet"))) == 13
+    made = {
+        stage: {path.stem for path in (tmp_path / "run" / "round-1" / stage).glob("*.parquet")}
+        for stage in ("continuations", "speech", "verdicts")
+    }
+    assert made["continuations"] >= made["speech"] >= made["verdicts"]
+    assert made["speech"]
+    assert len(made["verdicts"]) < 13
+    assert not list((tmp_path / "run").rglob(".*.parquet.*"))  # nothing half-written
+
+
+@needs_ray
+def test_a_failure_on_a_cluster_ends_the_run_with_its_message(cluster, tmp_path):
+    import ray
+
+    broken = recipe(slm={"name": "toy", "seed": -(2**70)})
+
+    def elsewhere(order, jobs, tell, asked_to_stop):
+        if order.round is None:
+            return work_here()(order, jobs, tell, asked_to_stop)
+        return work_on_ray("auto")(order, jobs, tell, asked_to_stop)
+
+    with pytest.raises(OralityError, match=r"^continuations of \w+-\d+ on .*: .*kept$"):
+        build_pairs(broken, tmp_path / "broken", workers=elsewhere)
+    assert ray.is_initialized()  # a session that was there is left alone
+
+
+@needs_ray
+def test_a_run_folder_that_is_not_shared_is_named(tmp_path):
+    from orality.factory import Order
+    from orality.factory.ray_actors import Station
+
+    order = Order(recipe=recipe().dump(), folder=str(tmp_path / "elsewhere"))
+    station = Station(None, order.to_dict(), "prompts", {})
+    with pytest.raises(StoreError, match="all machines of a cluster must see it"):
+        station._start()
+
+
+@needs_ray
+def test_shards_that_kill_their_process_again_and_again_end_the_run():
+    from orality.factory.ray_actors import Overseer
+
+    overseer = Overseer()
+    assert [overseer.begin("speech", "train-00000") for _ in range(4)] == [True, True, True, False]
+    assert not overseer.begin("speech", "train-00001")  # nothing else is begun then
+    (news,) = overseer.news()
+    assert news["failed"][0] == "speech of train-00000"
+    assert "died 3 times" in news["failed"][2]
+
+
+@needs_ray
+def test_an_address_without_a_cluster_is_named(monkeypatch):
+    import ray
+
+    from orality.factory import Job, Order
+
+    def nobody(**given):
+        raise ConnectionError("Could not find any running Ray instance\nmore")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", nobody)
+    order = Order(recipe=recipe().dump(), folder="run")
+    with pytest.raises(OralityError, match=r"no Ray cluster can be used at 'auto' \(Could not"):
+        work_on_ray("auto")(order, [Job(("train-00000",))], print, lambda: False)
+
+
+def test_without_ray_one_message_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(OralityError, match=r"pip install 'orality\[ray\]'"):
+        work_on_ray("local")
