@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -14,13 +15,16 @@ import yaml
 
 from orality import Recipe, load, protocols
 from orality.components import KINDS
+from orality.planning import plan_recipe
 from orality.plugins import HOOKS
+from orality.recipe import ROUND_STAGES
 from orality.testing import JudgeTests
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()
 PAIRS = (ROOT / "docs" / "pairs.md").read_text()
 TRAINING = (ROOT / "docs" / "training.md").read_text()
+SCALING = (ROOT / "docs" / "scaling.md").read_text()
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "docs" / "examples" / "word_count_judge"
 
@@ -91,6 +95,27 @@ def test_the_pair_guide_s_further_judges_are_a_recipe_s():
     )
     assert recipe.further_judges["claude"].name == "anthropic"
     recipe.check()
+
+
+def test_the_scaling_guide_s_plan_is_what_the_command_prints():
+    rates = ROOT / "docs" / "examples" / "align-slm-7b-a100.json"
+    planned = plan_recipe(Recipe.load("align-slm-7b"), prompts=673_000, rates=rates)
+    assert planned.table() in SCALING
+
+
+def test_the_scaling_guide_s_cluster_is_a_recipe_s():
+    (text,) = re.findall(r"    cluster:\n.*?\n\n", SCALING, re.S)
+    named = yaml.safe_load(textwrap.dedent(text))
+    recipe = Recipe.parse(Recipe.load("align-slm-7b").model_dump() | named)
+    assert set(recipe.cluster) == {"prompts", *ROUND_STAGES}
+    rates = ROOT / "docs" / "examples" / "align-slm-7b-a100.json"
+    pools = plan_recipe(recipe, prompts=673_000, rates=rates).plan.devices[-1].pools
+    assert {stage: recipe.cluster[stage].most for stage in pools} == pools  # the plan for 64
+
+
+def test_the_scaling_guide_s_example_names_what_is_there():
+    (source,) = re.findall(r"```python\n(.*?)```", SCALING, re.S)
+    exec(source.partition("\n\n")[0], {})
 
 
 def test_the_training_guide_names_every_loss_backend_and_setting():

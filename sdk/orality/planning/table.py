@@ -52,12 +52,13 @@ def table_of(plan: Plan) -> str:
 
 
 def _devices(item: DevicePlan) -> str:
-    pools = "fewer than stages"
+    pools, pool_hours = "fewer than stages", ""
     if item.pools is not None:
         pools = ", ".join(f"{stage} {count}" for stage, count in item.pools.items())
+        pool_hours = _hours(item.pool_hours, None)
     return (
         f"| {item.devices} | {_hours(item.hours, item.spread)} | {_number(item.device_hours)} "
-        f"| {_number(item.all_rounds_hours)} | {_hours(item.pool_hours, None)} | {pools} |"
+        f"| {_number(item.all_rounds_hours)} | {pool_hours} | {pools} |"
     )
 
 

@@ -45,11 +45,8 @@ def cluster():
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OMP_NUM_THREADS", "1")
         environment.setenv("RAY_worker_niceness", "0")
-        workers = work_on_ray("local")
-        yield workers
-        del workers
-        gc.collect()
-        assert not ray.is_initialized()  # what was started for us has ended with us
+        yield work_on_ray("local")
+    ray.shutdown()
 
 
 def first_job_only(order, jobs, tell, asked_to_stop):
@@ -170,6 +167,32 @@ def test_an_address_without_a_cluster_is_named(monkeypatch):
     order = Order(recipe=recipe().dump(), folder="run")
     with pytest.raises(OralityError, match=r"no Ray cluster can be used at 'auto' \(Could not"):
         work_on_ray("auto")(order, [Job(("train-00000",))], print, lambda: False)
+
+
+@needs_ray
+def test_a_cluster_that_was_started_for_workers_ends_with_them(monkeypatch):
+    import ray
+
+    from orality.factory import Job, Order, ray_cluster
+
+    done = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **given: done.append(given["num_cpus"]))
+    monkeypatch.setattr(ray, "shutdown", lambda: done.append("shutdown"))
+    monkeypatch.setattr(ray_cluster, "_pools", lambda recipe, stages: stages)
+    monkeypatch.setattr(ray_cluster, "_oversee", lambda *given: done.append(given[2]))
+    monkeypatch.setattr(ray_cluster.os, "sched_getaffinity", lambda process: {0, 1})
+
+    order = Order(recipe=recipe().dump(), folder="run")
+    workers = work_on_ray("local")
+    workers(order, [], print, lambda: False)
+    assert done == []  # nothing to do, nothing to start
+    workers(order, [Job(("train-00000",))], print, lambda: False)
+    # half a core for continuations, one for each of the other four stages
+    assert done == [5, ["prompts"]]
+    del workers
+    gc.collect()
+    assert done[2:] == ["shutdown"]
 
 
 def test_without_ray_one_message_says_what_to_do(monkeypatch):
