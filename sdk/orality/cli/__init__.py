@@ -36,7 +36,9 @@ def main() -> None:
         console.print("[bold red]error:[/] ", end="")
         console.print(str(error), markup=False, highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != 130:  # how typer tells of Ctrl-C
+            raise
         console.print("stopped; what was finished is kept: the same command goes on from there")
         sys.exit(130)
     except OSError as error:

@@ -35,6 +35,19 @@ def test_starting_the_command_line_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_ctrl_c_says_how_to_go_on():
+    code = """
+import sys, orality.cli, orality.curriculum
+def interrupted(*given, **named): raise KeyboardInterrupt
+orality.curriculum.build_pairs = interrupted
+sys.argv = ["orality", "pairs", "toy"]
+orality.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130
+    assert "the same command goes on from there" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
