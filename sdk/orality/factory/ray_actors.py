@@ -116,11 +116,16 @@ def _lead(
                 "overseer": overseer,
                 "order": order,
                 "stage": pool.stage,
-                "environment": environment,
+                "environment": environment_of(pool, environment),
             },
         )
     for _ in data.iter_batches(batch_size=None):
         pass
+
+
+def environment_of(pool: Sized, passed_on: dict[str, str]) -> dict[str, str]:
+    """What an actor's environment is set to: where it has no GPU, it shall see none."""
+    return passed_on if pool.gpus else {**passed_on, "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Station:

@@ -81,7 +81,7 @@ def _connect(address: str, recipe: Recipe, user: Any) -> None:
     try:
         with _same_signals():
             ray.init(address=address, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises plain ones too
         raise OralityError(
             f"no Ray cluster can be used at {address!r} ({_first_line(error)}); start one with "
             "`ray start --head`, or give `local`"

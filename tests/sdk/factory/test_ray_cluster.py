@@ -142,6 +142,17 @@ def test_a_run_folder_that_is_not_shared_is_named(tmp_path):
 
 
 @needs_ray
+def test_an_actor_without_a_gpu_sees_none():
+    from orality.factory.pools import Sized
+    from orality.factory.ray_actors import environment_of
+
+    part = Sized(stage="speech", least=1, most=1, cpus=1, gpus=0.5)
+    none = Sized(stage="speech", least=1, most=1, cpus=1, gpus=0)
+    assert environment_of(part, {"HF_HUB_OFFLINE": "1"}) == {"HF_HUB_OFFLINE": "1"}
+    assert environment_of(none, {})["CUDA_VISIBLE_DEVICES"] == ""
+
+
+@needs_ray
 def test_shards_that_kill_their_process_again_and_again_end_the_run():
     from orality.factory.ray_actors import Overseer
 
