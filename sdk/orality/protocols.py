@@ -105,6 +105,19 @@ class SpeechLM(Protocol):
 
 
 @runtime_checkable
+class SupportsScoredIds(Protocol):
+    """A language model that says which token ids `log_likelihood` reads, so that others may pack
+    them."""
+
+    def scored_ids(self, units: Units, *, convention: str = "no_bos") -> torch.Tensor:
+        """Token ids of which all but the first are scored: int64, shape (length,).
+
+        Those of `to_input_ids`, between BOS and EOS where the convention is `bos_eos`.
+        """
+        ...
+
+
+@runtime_checkable
 class Vocoder(Protocol):
     """Units to speech."""
 

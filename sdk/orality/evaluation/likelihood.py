@@ -10,6 +10,13 @@ from typing import Literal
 
 from orality.errors import EvaluationError
 from orality.evaluation.journal import Journal, Row
+from orality.evaluation.packed_scoring import (
+    MAX_TOKENS,
+    ScorePairs,
+    in_rows,
+    packed_scoring,
+    packed_tokens,
+)
 from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.statistics import cluster_means
 from orality.evaluation.swuggy import BANDS, IN_VOCABULARY, OUT_OF_VOCABULARY
@@ -73,11 +80,13 @@ def score_pairs(
     journal: Journal,
     *,
     convention: str = "no_bos",
-    batch_size: int = 32,
+    max_tokens: int = MAX_TOKENS,
     progress: Progress = silent,
     stage: str = "likelihood",
 ) -> dict[str, Row]:
     """Both log-likelihoods of every pair, by pair id; what `journal` holds is not done again.
+
+    Pairs go through the model in packed rows of at most `max_tokens`, see `packed_scoring`.
 
     Rows are {id, positive: [total, tokens], negative: ...} or, for a pair that cannot be scored
     (unreadable, shorter than two units, longer than the model's context, a likelihood that is
@@ -94,15 +103,24 @@ def score_pairs(
         else:
             todo.append(pair)
     progress(stage, len(rows), len(pairs))
-    model = slm() if todo else None
-    # Equal lengths together: a batch wastes no padding.
-    todo.sort(key=lambda p: (max(len(units[p.positive]), len(units[p.negative])), p.id))
-    for start in range(0, len(todo), batch_size):
-        assert model is not None
-        fresh = _score(model, todo[start : start + batch_size], units, convention)
-        journal.append(row for row in fresh if "error" not in row)
-        rows |= {row["id"]: row for row in fresh}
-        progress(stage, len(rows), len(pairs))
+    if not todo:
+        return rows
+    model = slm()
+    fit = []
+    for pair in todo:
+        if problem := _unfit(pair, units, model.context_length, convention):
+            rows[pair.id] = {"id": pair.id, "error": problem}
+        else:
+            fit.append((pair, _units_of(pair, units)))
+    # Like lengths together: what is scored one by one wastes no padding either.
+    fit.sort(key=lambda item: (packed_tokens(item[1]), item[0].id))
+    probe = [fit[place][1] for place in sorted({0, len(fit) // 2})] if fit else []
+    with packed_scoring(model, convention, probe) as score:
+        for start, end in in_rows([packed_tokens(both) for _, both in fit], max_tokens):
+            fresh = _rows(fit[start:end], score, convention)
+            journal.append(row for row in fresh if "error" not in row)
+            rows |= {row["id"]: row for row in fresh}
+            progress(stage, len(rows), len(pairs))
     return rows
 
 
@@ -175,37 +193,35 @@ def _unreadable(pair: BenchmarkPair, units: Mapping[Path, Encoded]) -> str:
     return ""
 
 
-def _score(
-    slm: SpeechLM, pairs: Sequence[BenchmarkPair], units: Mapping[Path, Encoded], convention: str
+def _units_of(pair: BenchmarkPair, units: Mapping[Path, Encoded]) -> tuple[Units, Units]:
+    positive, negative = units[pair.positive], units[pair.negative]
+    assert isinstance(positive, Units)
+    assert isinstance(negative, Units)
+    return positive, negative
+
+
+def _rows(
+    pairs: Sequence[tuple[BenchmarkPair, tuple[Units, Units]]], score: ScorePairs, convention: str
 ) -> list[Row]:
-    fresh: dict[str, Row] = {}
-    for pair in pairs:
-        for path in (pair.positive, pair.negative):
-            if problem := _unfit(units[path], slm.context_length, convention):
-                fresh[pair.id] = {"id": pair.id, "error": f"{path}: {problem}"}
-    fit = [pair for pair in pairs if pair.id not in fresh]
-    batch = [units[path] for pair in fit for path in (pair.positive, pair.negative)]
-    given = [item for item in batch if isinstance(item, Units)]
-    totals = slm.log_likelihood(given, convention=convention) if given else []
-    if len(totals) != len(given):
-        raise EvaluationError(
-            f"the model gave {len(totals)} log-likelihoods for {len(given)} recordings"
-        )
-    counts = [predicted_tokens(item, convention) for item in given]
-    scored = list(zip(totals, counts, strict=True))
-    for pair, positive, negative in zip(fit, scored[::2], scored[1::2], strict=True):
-        row: Row = {"id": pair.id, "positive": list(positive), "negative": list(negative)}
-        if math.isnan(positive[0]) or math.isnan(negative[0]):
-            row = {"id": pair.id, "error": "the model's log-likelihood is not a number"}
-        fresh[pair.id] = row
-    return [fresh[pair.id] for pair in pairs]
+    rows: list[Row] = []
+    found = score([both for _, both in pairs])
+    for (pair, both), totals in zip(pairs, found, strict=True):
+        if any(map(math.isnan, totals)):
+            rows.append({"id": pair.id, "error": "the model's log-likelihood is not a number"})
+            continue
+        counts = [predicted_tokens(item, convention) for item in both]
+        scored = [list(item) for item in zip(totals, counts, strict=True)]
+        rows.append({"id": pair.id, "positive": scored[0], "negative": scored[1]})
+    return rows
 
 
-def _unfit(units: Encoded, context_length: int, convention: str) -> str:
-    assert isinstance(units, Units)
-    if len(units) == 0 or predicted_tokens(units, convention) < 1:
-        return f"{len(units)} units are too few to predict one"
-    tokens = len(units) + (0 if convention == "no_bos" else 2)
-    if tokens > context_length:
-        return f"{tokens} tokens do not fit the model's context of {context_length}"
+def _unfit(
+    pair: BenchmarkPair, units: Mapping[Path, Encoded], context_length: int, convention: str
+) -> str:
+    for path, found in zip((pair.positive, pair.negative), _units_of(pair, units), strict=True):
+        tokens = len(found) + (0 if convention == "no_bos" else 2)
+        if len(found) == 0 or predicted_tokens(found, convention) < 1:
+            return f"{path}: {len(found)} units are too few to predict one"
+        if tokens > context_length:
+            return f"{path}: {tokens} tokens do not fit the model's context of {context_length}"
     return ""

@@ -101,13 +101,18 @@ class ToySLM:
         """Sums in nats; both conventions, the start token standing in for BOS and EOS."""
         sums = []
         for units in batch:
-            ids = self.to_input_ids(units)
-            if convention == "bos_eos":
-                mark = torch.tensor([START])
-                ids = torch.cat([mark, ids, mark])
+            ids = self.scored_ids(units, convention=convention)
             if len(ids) < 2:
                 sums.append(0.0)
                 continue
             log_probs = self.module(input_ids=ids[None]).logits[0, :-1].float().log_softmax(-1)
             sums.append(float(log_probs.gather(1, ids[1:, None]).sum()))
         return sums
+
+    def scored_ids(self, units: Units, *, convention: str = "no_bos") -> torch.Tensor:
+        """What `log_likelihood` reads, the first of which it does not score."""
+        ids = self.to_input_ids(units)
+        if convention == "no_bos":
+            return ids
+        mark = torch.tensor([START])
+        return torch.cat([mark, ids, mark])

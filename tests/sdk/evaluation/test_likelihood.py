@@ -146,7 +146,7 @@ def test_pairs_are_scored_once_and_the_model_is_not_built_in_vain(pairs, units, 
 
 def test_the_batch_does_not_change_the_scores(pairs, units, tmp_path):
     whole = score(pairs, units, tmp_path / "a")
-    assert score(pairs, units, tmp_path / "b", batch_size=1) == whole
+    assert score(pairs, units, tmp_path / "b", max_tokens=1) == whole
 
 
 def test_what_cannot_be_scored_is_named_and_not_stored(pairs, units, tmp_path):

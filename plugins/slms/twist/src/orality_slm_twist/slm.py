@@ -132,11 +132,7 @@ class TwistLM:
         first unit given BOS and the final EOS. Raises EvaluationError when the model has no BOS
         or EOS, or an item is longer than the context.
         """
-        if convention not in ("no_bos", "bos_eos"):
-            raise EvaluationError(f"convention {convention!r} is neither 'no_bos' nor 'bos_eos'")
-        rows = [self.to_input_ids(units) for units in batch]
-        if convention == "bos_eos":
-            rows = [torch.cat([self._ends()[0], row, self._ends()[1]]) for row in rows]
+        rows = [self.scored_ids(units, convention=convention) for units in batch]
         too_long = [len(row) for row in rows if len(row) > self._context_length]
         if too_long:
             raise EvaluationError(
@@ -144,6 +140,13 @@ class TwistLM:
                 f"{max(too_long)} tokens, the model holds {self._context_length}"
             )
         return sum_log_probs(self._module, rows)
+
+    def scored_ids(self, units: Units, *, convention: str = "no_bos") -> torch.Tensor:
+        """Token ids of which `log_likelihood` scores all but the first: int64, shape (length,)."""
+        if convention not in ("no_bos", "bos_eos"):
+            raise EvaluationError(f"convention {convention!r} is neither 'no_bos' nor 'bos_eos'")
+        ids = self.to_input_ids(units)
+        return ids if convention == "no_bos" else torch.cat([self._ends()[0], ids, self._ends()[1]])
 
     def _ends(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self.bos is None or self.eos is None:
