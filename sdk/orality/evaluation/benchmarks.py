@@ -11,11 +11,12 @@ from typing import Literal, get_args
 
 from orality.errors import EvaluationError
 from orality.evaluation.pairs import BenchmarkPair, read_pairs, read_rows
+from orality.evaluation.salmon import PARTS, read_salmon
 from orality.evaluation.sblimp import read_sblimp
 from orality.evaluation.storycloze import read_storycloze
 from orality.evaluation.swuggy import read_swuggy
 
-Kind = Literal["swuggy", "sblimp", "storycloze", "pairs"]
+Kind = Literal["swuggy", "sblimp", "storycloze", "salmon", "pairs"]
 SHIPPED_PREFIX = "stories/"
 
 
@@ -43,6 +44,8 @@ class BenchmarkSource:
                 return read_sblimp(self.path, self.split)
             case "storycloze":
                 return read_storycloze(self.path)
+            case "salmon":
+                return read_salmon(self.path)
             case "pairs":
                 return read_pairs(self.path)
 
@@ -52,7 +55,7 @@ def find_benchmark(
 ) -> BenchmarkSource:
     """A benchmark by shipped name (`stories/swuggy`) or folder.
 
-    Without `kind`, the column's `name` tells it (sWUGGY, sBLIMP, T-StoryCloze), or else the
+    Without `kind`, the column's `name` tells it (sWUGGY, sBLIMP, T-StoryCloze, SALMon), or else the
     layout does. Raises EvaluationError when the folder is missing or looks like no benchmark.
     """
     if kind is not None and kind not in get_args(Kind):
@@ -98,7 +101,7 @@ def choose(pairs: Sequence[BenchmarkPair], limit: int | None) -> list[BenchmarkP
 
 def _kind_by_name(name: str) -> Kind | None:
     letters = "".join(c for c in name.rsplit("/", 1)[-1].lower() if c.isalpha())
-    kinds: tuple[Kind, ...] = ("swuggy", "sblimp", "storycloze")
+    kinds: tuple[Kind, ...] = ("swuggy", "sblimp", "storycloze", "salmon")
     for kind in kinds:
         if kind in letters:
             return kind
@@ -112,9 +115,11 @@ def _kind_by_layout(path: Path, split: str) -> Kind:
         if gold.is_file():
             columns = next(read_rows(gold, ("filename", "correct"))).values
             return "sblimp" if "subtype" in columns else "swuggy"
+    if path.name in PARTS or any((path / part).is_dir() for part in PARTS):
+        return "salmon"
     if any("correct" in item.stem.rsplit("_", 1)[-1] for item in path.iterdir()):
         return "storycloze"
     raise EvaluationError(
-        f"{path} looks like no benchmark: wanted pairs.csv, gold.csv, or StoryCloze recordings; "
+        f"{path} looks like no benchmark: wanted pairs.csv, gold.csv, or StoryCloze or SALMon recordings; "
         "a whole ZeroSpeech data set needs its kind (swuggy or sblimp)"
     )

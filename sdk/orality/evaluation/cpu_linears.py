@@ -27,7 +27,7 @@ def prepacked_linears(module: nn.Module) -> Iterator[int]:
     layers = [part for part in module.modules() if _suits(part)] if _available() else []
     try:
         for layer in layers:
-            layer.forward = _forward(layer)  # type: ignore[method-assign]
+            layer.forward = _forward(layer)
         yield len(layers)
     finally:
         for layer in layers:
@@ -36,7 +36,8 @@ def prepacked_linears(module: nn.Module) -> Iterator[int]:
 
 def _available() -> bool:
     wanted = ("_reorder_linear_weight", "_linear_pointwise")
-    return torch.backends.mkldnn.is_available() and all(
+    backend: Any = torch.backends.mkldnn
+    return bool(backend.is_available()) and all(
         hasattr(torch.ops.mkldnn, name) for name in wanted
     )
 

@@ -9,10 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import Literal
+from typing import Literal, get_args
+
+from orality.errors import EvaluationError
 
 Tokens = Sequence[Hashable]
+"""A text: a string is split at white space, as GSLM does; anything else is taken as it is."""
 Combine = Literal["arithmetic", "geometric"]
+UTTERANCES = 1000
+"""How many utterances GSLM compares: texts are the more alike the more there are."""
 
 
 def repeated_share(tokens: Tokens, n: int) -> float:
@@ -20,6 +25,9 @@ def repeated_share(tokens: Tokens, n: int) -> float:
 
     Unlike Align-SLM's auto-BLEU, an overlapping copy does not count. 0 if there is no n-gram.
     """
+    tokens = split(tokens)
+    if n < 1:
+        raise EvaluationError(f"n-grams have at least 1 token, got n={n}")
     grams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
     if not grams:
         return 0.0
@@ -40,34 +48,65 @@ def gslm_auto_bleu(tokens: Tokens, n: int = 2, combine: Combine = "arithmetic") 
     `n=2` with the arithmetic mean is the published Auto-BLEU2; VERT uses the geometric one. A
     text of at most one token gives 0.
     """
+    tokens = split(tokens)
     if len(tokens) <= 1:
         return 0.0
     return _combine([repeated_share(tokens, size) for size in range(1, n + 1)], combine)
 
 
-def self_bleu(texts: Sequence[Tokens], n: int = 2, combine: Combine = "geometric") -> float:
-    """How much texts resemble each other: the mean BLEU of each against all others, in [0, 1].
+def self_bleus(texts: Sequence[Tokens], n: int = 2, combine: Combine = "geometric") -> list[float]:
+    """How much each text resembles the others: its BLEU against all of them, in [0, 1].
 
     Modified n-gram precisions, no brevity penalty, no smoothing. Quadratic in GSLM, linear here.
-    A text too short for an n-gram has no precision of that order and scores 0 in it. Fewer than
-    two texts resemble nothing: 0.
+    A text too short for an n-gram has no precision of that order and scores 0 in it; a text alone
+    resembles nothing: 0.
     """
-    if len(texts) < 2:
-        return 0.0
-    precisions = [_precisions(texts, size) for size in range(1, n + 1)]
-    scores = [_combine(list(of_text), combine) for of_text in zip(*precisions, strict=True)]
-    return math.fsum(scores) / len(scores)
+    words = _texts(texts)
+    if n < 1:
+        raise EvaluationError(f"n-grams have at least 1 token, got n={n}")
+    if len(words) < 2:
+        return [0.0] * len(words)
+    precisions = [_precisions(words, size) for size in range(1, n + 1)]
+    return [_combine(list(of_text), combine) for of_text in zip(*precisions, strict=True)]
 
 
-def vert(texts: Sequence[Tokens]) -> float:
-    """sqrt(self-BLEU2 x mean auto-BLEU2), both geometric: diversity between and within texts."""
-    if not texts:
+def self_bleu(texts: Sequence[Tokens], n: int = 2, combine: Combine = "geometric") -> float:
+    """How much texts resemble each other: the mean of `self_bleus`, 0 without texts."""
+    scores = self_bleus(texts, n, combine)
+    return math.fsum(scores) / len(scores) if scores else 0.0
+
+
+def vert(texts: Sequence[Tokens], *, limit: int | None = UTTERANCES) -> float:
+    """sqrt(self-BLEU2 x mean auto-BLEU2), both geometric: diversity between and within texts.
+
+    In [0, 1], lower is more diverse. Takes the first `limit` texts (GSLM: the 1000 shortest
+    utterances of at least 6 s), all of them where it is None. Texts that are empty count, as 0.
+    """
+    words = _texts(texts)[:limit]
+    if not words:
         return 0.0
-    within = math.fsum(gslm_auto_bleu(text, 2, "geometric") for text in texts) / len(texts)
-    return math.sqrt(self_bleu(texts) * within)
+    within = math.fsum(gslm_auto_bleu(text, 2, "geometric") for text in words) / len(words)
+    return math.sqrt(self_bleu(words) * within)
+
+
+def split(text: Tokens) -> list[Hashable]:
+    """A text's tokens; EvaluationError for what is none."""
+    if isinstance(text, str):
+        return list(text.split())
+    if not isinstance(text, Sequence) and not hasattr(text, "tolist"):
+        raise EvaluationError(f"a text is a string or a sequence of tokens, got {text!r}")
+    return list(text)
+
+
+def _texts(texts: Sequence[Tokens]) -> list[list[Hashable]]:
+    if isinstance(texts, str):
+        raise EvaluationError("wanted a sequence of texts, got a single string; put it in a list")
+    return [split(text) for text in texts]
 
 
 def _combine(shares: Sequence[float], combine: Combine) -> float:
+    if combine not in get_args(Combine):
+        raise EvaluationError(f"combine is one of {', '.join(get_args(Combine))}, got {combine!r}")
     if combine == "arithmetic":
         return math.fsum(shares) / len(shares)
     return math.prod(math.pow(share, 1 / len(shares)) for share in shares)

@@ -36,7 +36,9 @@ _TOLERANCE = {"float64": 1e-6, "float32": 1e-4}  # of a sum in nats; 2e-2 in hal
 def packed_tokens(pair: Pair) -> int:
     """The places that a pair takes in a row, special tokens aside."""
     size = min(len(pair[0]), len(pair[1]))
-    same = (pair[0].ids[:size] == pair[1].ids[:size]).reshape(size, -1).all(axis=1)
+    same = pair[0].ids[:size] == pair[1].ids[:size]
+    if same.ndim > 1:
+        same = same.all(axis=1)
     shared = size if same.all() else int(same.argmin())
     return len(pair[0]) + len(pair[1]) - shared
 

@@ -1,4 +1,4 @@
-"""Packed scores are the model's own, whatever a pair has in common; what cannot pack still works."""
+"""Packed scores are the model's own, whatever a pair has in common."""
 
 from __future__ import annotations
 
