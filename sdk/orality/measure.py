@@ -64,6 +64,7 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
         convention=options.convention,
         normalize=options.normalize,
         limit=options.limit,
+        metrics=options.metrics,
         baseline=PRETRAINED,
         out=folder,
         recipe=recipe.name,

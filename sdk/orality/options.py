@@ -182,6 +182,9 @@ class EvaluationOptions(Section):
     prompts: int = Field(20, ge=0)
     """Held-out prompts to continue."""
     samples_per_prompt: int = Field(1, ge=1)
+    metrics: list[str | dict[str, Any]] = ["judge", "auto-bleu", "ppl", "empty"]
+    """What continuations are measured by, in the order of the table: names, or names with settings;
+    may change after a run, as nothing else depends on it."""
     transcriber: ComponentChoice | None = None
     """An ASR that took no part in training; the recipe's own if absent."""
     judge: ComponentChoice | None = None

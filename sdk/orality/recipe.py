@@ -115,6 +115,7 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe but its description."""
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
+        data["evaluation"].pop("metrics")  # nothing that is stored depends on them
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -2,20 +2,98 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from orality.evaluation.abx import AbxToken, abx_error, read_items, zerospeech_abx
 from orality.evaluation.benchmarks import BenchmarkSource, find_benchmark, shipped_benchmark
-from orality.evaluation.continuations import EvaluationPrompt
+from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.dns_mos import dnsmos
 from orality.evaluation.evaluate import SystemInfo, evaluate_systems
+from orality.evaluation.f0 import f0_of
+from orality.evaluation.generation import GenerationMetric, Observation, Spoken
+from orality.evaluation.generation_choices import generation_metrics
+from orality.evaluation.gslm import gslm_auto_bleu, repeated_share, self_bleu, self_bleus, vert
+from orality.evaluation.nisqa_mos import nisqa
 from orality.evaluation.packed_scoring import log_likelihoods
+from orality.evaluation.perplexities import perplexity
+from orality.evaluation.prosody import prosody_correlation, prosody_min_mae, prosody_std
+from orality.evaluation.repetition import auto_bleu
 from orality.evaluation.results import Results, read_results
+from orality.evaluation.resynthesis import resynthesis_error_rates
+from orality.evaluation.score_files import read_scores, zerospeech_accuracies
+from orality.evaluation.stsp import read_stsp, read_stsp_predictions, stsp_accuracy
+from orality.evaluation.submission import recording_scores, write_scores, write_submission
+from orality.evaluation.temperatures import sweep_temperatures
+from orality.evaluation.tradeoff import TemperaturePoint, perplexity_vert_tradeoff
+from orality.evaluation.wer import character_error_rate, normalize_english, word_error_rate
+
+if TYPE_CHECKING:
+    from orality.evaluation.mosnet import ssl_mos
+    from orality.evaluation.speakers import speaker_similarity
+    from orality.evaluation.text_lm import text_nlls
+
+# What cannot be had without torch is imported when first asked for.
+_LAZY = {
+    "speaker_similarity": "orality.evaluation.speakers",
+    "ssl_mos": "orality.evaluation.mosnet",
+    "text_nlls": "orality.evaluation.text_lm",
+}
 
 __all__ = [
+    "AbxToken",
     "BenchmarkSource",
+    "Continuing",
     "EvaluationPrompt",
+    "GenerationMetric",
+    "Observation",
     "Results",
+    "Spoken",
     "SystemInfo",
+    "TemperaturePoint",
+    "abx_error",
+    "auto_bleu",
+    "character_error_rate",
+    "dnsmos",
     "evaluate_systems",
+    "f0_of",
     "find_benchmark",
+    "generation_metrics",
+    "gslm_auto_bleu",
     "log_likelihoods",
+    "nisqa",
+    "normalize_english",
+    "perplexity",
+    "perplexity_vert_tradeoff",
+    "prosody_correlation",
+    "prosody_min_mae",
+    "prosody_std",
+    "read_items",
     "read_results",
+    "read_scores",
+    "read_stsp",
+    "read_stsp_predictions",
+    "recording_scores",
+    "repeated_share",
+    "resynthesis_error_rates",
+    "self_bleu",
+    "self_bleus",
     "shipped_benchmark",
+    "speaker_similarity",
+    "ssl_mos",
+    "stsp_accuracy",
+    "sweep_temperatures",
+    "text_nlls",
+    "vert",
+    "word_error_rate",
+    "write_scores",
+    "write_submission",
+    "zerospeech_abx",
+    "zerospeech_accuracies",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'orality.evaluation' has no attribute {name!r}")

@@ -54,13 +54,17 @@ def measure_accuracy(
     return Measured(figure, found.means, items=found.items)
 
 
-def measure_items(items: Sequence[Item], *, benchmark: str, seed: int) -> Measured | None:
+def measure_items(
+    items: Sequence[Item], *, benchmark: str, seed: int, logarithmic: bool | None = None
+) -> Measured | None:
     """The mean over clusters of one system's items of one metric; None if all of them failed.
 
-    Perplexities are averaged as logarithms, so that one bad sentence does not decide.
+    Perplexities are averaged as logarithms, so that one bad sentence does not decide, unless
+    `logarithmic` says otherwise.
     """
     first = items[0]
-    logarithmic = first.metric.split("/")[0] == PERPLEXITY
+    if logarithmic is None:
+        logarithmic = first.metric.split("/")[0] == PERPLEXITY
     known = [(item.value, item.cluster) for item in items if item.value is not None]
     if not known:
         return None

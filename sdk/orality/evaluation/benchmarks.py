@@ -120,6 +120,6 @@ def _kind_by_layout(path: Path, split: str) -> Kind:
     if any("correct" in item.stem.rsplit("_", 1)[-1] for item in path.iterdir()):
         return "storycloze"
     raise EvaluationError(
-        f"{path} looks like no benchmark: wanted pairs.csv, gold.csv, or StoryCloze or SALMon recordings; "
-        "a whole ZeroSpeech data set needs its kind (swuggy or sblimp)"
+        f"{path} looks like no benchmark: wanted pairs.csv, gold.csv, or StoryCloze or "
+        "SALMon recordings; a whole ZeroSpeech data set needs its kind (swuggy or sblimp)"
     )

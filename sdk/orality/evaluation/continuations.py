@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from orality.errors import EvaluationError
-from orality.evaluation.generation import perplexity_of
+from orality.evaluation.generation import Names, perplexity_of
 from orality.evaluation.journal import Journal
 from orality.feedback import stages
 from orality.feedback.auto_bleu import auto_bleu
@@ -73,6 +73,11 @@ class Continuing:
     max_new_units: int = 250
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     seed: int = 0
+
+    @property
+    def names(self) -> Names:
+        """The models that metrics of continuations carry in their ids."""
+        return Names(self.judge_name, None if self.transcriber is None else self.transcriber_name)
 
     def check(self, prompts: Sequence[EvaluationPrompt]) -> None:
         """Raise EvaluationError, before any work, for what could not work."""

@@ -37,9 +37,7 @@ def prepacked_linears(module: nn.Module) -> Iterator[int]:
 def _available() -> bool:
     wanted = ("_reorder_linear_weight", "_linear_pointwise")
     backend: Any = torch.backends.mkldnn
-    return bool(backend.is_available()) and all(
-        hasattr(torch.ops.mkldnn, name) for name in wanted
-    )
+    return bool(backend.is_available()) and all(hasattr(torch.ops.mkldnn, name) for name in wanted)
 
 
 def _suits(part: nn.Module) -> bool:

@@ -15,6 +15,8 @@ from orality.errors import EvaluationError
 from orality.evaluation.aggregate import Measured, compare_systems
 from orality.evaluation.benchmarks import BenchmarkSource, choose
 from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.generation import GenerationMetric
+from orality.evaluation.generation_choices import DEFAULT, generation_metrics
 from orality.evaluation.likelihood import Normalize
 from orality.evaluation.measuring import Measuring, slug
 from orality.evaluation.pairs import BenchmarkPair
@@ -61,6 +63,7 @@ def evaluate_systems(
     convention: str = "no_bos",
     normalize: Normalize = "mean",
     limit: int | None = None,
+    metrics: Sequence[str | Mapping[str, Any] | GenerationMetric] = DEFAULT,
     reads: frozenset[str] = frozenset({"text"}),
     scale: tuple[float, float] = (-math.inf, math.inf),
     judge_name: str = "judge",
@@ -75,7 +78,8 @@ def evaluate_systems(
     Same pairs, prompts and seeds for every system; each is built once at most, when something is
     left to do, and let go before the next. `benchmarks`: the column's name to its source; `limit`
     pairs of each at most. `reads` and `scale` are the judge's; one that reads no text needs no
-    transcriber, and no prompts need no judge. `details` are added to the results' settings.
+    transcriber, and no prompts need no judge. `metrics` of the continuations: names, names with
+    settings, or metrics of one's own. `details` are added to the results' settings.
 
     Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`, items.jsonl,
     results.json, table.md, table.csv, table.tex. What a killed evaluation left there is not done
@@ -100,6 +104,7 @@ def evaluate_systems(
     _check(systems, baseline, benchmarks, convention, normalize)
     if prompts and how:
         how.check(prompts)
+    measured_by = _metrics(metrics, how) if how else []
     chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
     with Run(out).lock():
         files = [f for pairs in chosen.values() for p in pairs for f in (p.positive, p.negative)]
@@ -120,7 +125,7 @@ def evaluate_systems(
                 }
                 work.likelihood(column, source.kind, pairs, encoded, settings, normalize)
             if prompts and how:
-                work.generation(prompts, how)
+                work.generation(prompts, how, measured_by)
             measured[name] = work.measured
             items += work.items
         results = Results(
@@ -141,6 +146,7 @@ def evaluate_systems(
                 },
                 "prompts": len(prompts),
                 "continuations": how.settings(prompts) if prompts and how else None,
+                "metrics": [metric.id for metric in measured_by] if prompts else [],
                 **(details or {}),
             },
             recipe=recipe,
@@ -150,6 +156,19 @@ def evaluate_systems(
         write_results(out / "results.json", results)
         write_tables(out, results)
     return results
+
+
+def _metrics(
+    chosen: Sequence[str | Mapping[str, Any] | GenerationMetric], how: Continuing
+) -> list[GenerationMetric]:
+    spoken = how.vocoder is not None
+    named = [entry for entry in chosen if not isinstance(entry, GenerationMetric)]
+    judge, transcriber = how.names.judge, how.names.transcriber
+    made = iter(generation_metrics(named, judge=judge, transcriber=transcriber, spoken=spoken))
+    found = [e if isinstance(e, GenerationMetric) else next(made) for e in chosen]
+    if len({metric.id for metric in found}) < len(found):
+        raise EvaluationError("two metrics have the same id, and would share a column")
+    return found
 
 
 def _check(

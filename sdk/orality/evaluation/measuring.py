@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from orality.errors import EvaluationError
-from orality.evaluation.aggregate import GENERATION, Measured, measure_accuracy, measure_items
+from orality.evaluation.aggregate import Measured, measure_accuracy
 from orality.evaluation.continuations import Continuing, EvaluationPrompt, continue_prompts
-from orality.evaluation.generation import GenerationMetrics, generation_items
+from orality.evaluation.corpus_level import summarize
+from orality.evaluation.generation import GenerationMetric, Spoken, default_metrics
 from orality.evaluation.journal import Journal
 from orality.evaluation.likelihood import Normalize, PairOutcome, accuracies, outcomes, score_pairs
+from orality.evaluation.observing import observe
 from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.results import Item
 from orality.evaluation.units import Encoded
@@ -75,8 +77,16 @@ class Measuring:
         ]
         self.items += [_item(self.name, metric, result) for result in results]
 
-    def generation(self, prompts: Sequence[EvaluationPrompt], how: Continuing) -> None:
-        """Continue and judge prompts; a metric without any value is left out with a warning."""
+    def generation(
+        self,
+        prompts: Sequence[EvaluationPrompt],
+        how: Continuing,
+        metrics: Sequence[GenerationMetric] | None = None,
+    ) -> None:
+        """Continue and judge prompts, and measure what came of it; the default are Table 1's.
+
+        A metric without any value has no figure, which a warning says.
+        """
         samples = continue_prompts(
             self.model,
             prompts,
@@ -86,18 +96,18 @@ class Measuring:
             settings={"system": self.fingerprint},
             progress=self.progress,
         )
-        names = GenerationMetrics(
-            how.judge_name, None if how.transcriber is None else how.transcriber_name
-        )
-        items = generation_items(self.name, samples, names)
-        for metric in names.all:
-            mine = [item for item in items if item.metric == metric]
-            found = measure_items(mine, benchmark=GENERATION, seed=self.seed)
-            if found is None:
-                logger.warning("%s: no sample has a value of %s", self.name, metric)
-                continue
-            self.measured.append(found)
-            self.items += mine
+        spoken = Spoken(samples, {prompt.id: prompt for prompt in prompts}, self.out)
+        if metrics is None:
+            metrics = default_metrics(how.names)
+        for metric in metrics:
+            mine = observe(metric, spoken, self.name, self.fingerprint)
+            found = summarize(mine, metric.summary, seed=self.seed)
+            if found is not None:
+                self.measured.append(found)
+            else:
+                logger.warning("%s: no sample has a value of %s", self.name, metric.id)
+            if found is not None or not metric.optional:
+                self.items += mine
 
 
 def metric_id(column: str, normalize: str, convention: str) -> str:

@@ -15,12 +15,12 @@ IN_VOCABULARY = "in_vocab"
 BANDS = ((0, OUT_OF_VOCABULARY), (1, "1-5"), (5, "6-20"), (20, "21-100"), (100, ">100"))
 
 
-def read_swuggy(path: Path, split: str = "dev") -> list[BenchmarkPair]:
+def read_swuggy(path: Path, split: str = "dev", *, recordings: bool = True) -> list[BenchmarkPair]:
     """Read sWUGGY from `path`: the data set, its `lexical` folder, or a folder with `gold.csv`.
 
     Columns: filename, id, voice, frequency, correct (word, phones and length are ignored). The
     voices of one id form a cluster; the group is the band of the word's training frequency, None
-    where the file gives no frequency.
+    where the file gives no frequency. Without `recordings`, only `gold.csv` is read.
     """
     return read_gold(
         gold_folder(path, "lexical", split),
@@ -28,6 +28,7 @@ def read_swuggy(path: Path, split: str = "dev") -> list[BenchmarkPair]:
         key=("id", "voice"),
         cluster=("id",),
         group=_band_of_row,
+        recordings=recordings,
     )
 
 

@@ -28,15 +28,24 @@ def read_gold(
     key: Sequence[str],
     cluster: Sequence[str],
     group: Callable[[Row], str | None],
+    recordings: bool = True,
 ) -> list[BenchmarkPair]:
     """Pair the rows of `gold.csv` that agree in the columns `key`, one correct with one not.
 
     Rows are paired by key, never by order. `group` sees the correct row. Raises EvaluationError,
     naming file and line, for a row without its counterpart, a second row of the same kind, a
     `correct` other than 0 or 1, or a missing recording; recordings that no row names are ignored.
+    Without `recordings`, none is looked for, and paths are those of .wav files.
     """
     path = folder / "gold.csv"
-    index = audio_index(folder)
+    index = audio_index(folder) if recordings else {}
+
+    def place(row: Row) -> Path:
+        name = row["filename"]
+        if recordings:
+            return find_audio(index, name, row)
+        return folder / f"{name.removesuffix('.wav')}.wav"
+
     sides: dict[Key, dict[str, Row]] = {}
     for row in read_rows(path, ("filename", *columns, "correct")):
         correct = row["correct"].removesuffix(".0")
@@ -58,8 +67,8 @@ def read_gold(
         pairs.append(
             BenchmarkPair(
                 id="/".join(names),
-                positive=find_audio(index, right["filename"], right),
-                negative=find_audio(index, wrong["filename"], wrong),
+                positive=place(right),
+                negative=place(wrong),
                 group=group(right),
                 cluster="/".join(right[name] for name in cluster),
             )
