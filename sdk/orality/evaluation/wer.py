@@ -81,6 +81,11 @@ def _error_rate(
             f"an error rate needs one hypothesis per reference, got {len(hypotheses)} for "
             f"{len(references)}"
         )
+    for texts in (references, hypotheses):
+        strange = [text for text in texts if not isinstance(text, str)]
+        if isinstance(texts, str) or strange:
+            wrong = "a single string" if isinstance(texts, str) else repr(strange[0])
+            raise EvaluationError(f"an error rate takes sequences of texts, got {wrong}")
     right = [normalize(text) for text in references]
     heard = [normalize(text) for text in hypotheses]
     counts = [_count(a, b, characters) for a, b in zip(right, heard, strict=True)]
