@@ -5,9 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from orality.evaluation.abx import AbxToken, abx_error, read_items, zerospeech_abx
+from orality.evaluation.abx import AbxToken, abx_error, read_abx_items, zerospeech_abx
 from orality.evaluation.benchmarks import BenchmarkSource, find_benchmark, shipped_benchmark
 from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.correlation import correlate, krippendorff_alpha
+from orality.evaluation.crowdmos import (
+    crowdmos_interval,
+    mean_opinion,
+    naive_interval,
+    opinion_score,
+    opinion_variance,
+    outlying_raters,
+    rater_correlations,
+)
 from orality.evaluation.dns_mos import dnsmos
 from orality.evaluation.evaluate import SystemInfo, evaluate_systems
 from orality.evaluation.f0 import f0_of
@@ -18,12 +28,32 @@ from orality.evaluation.nisqa_mos import nisqa
 from orality.evaluation.packed_scoring import log_likelihoods
 from orality.evaluation.perplexities import perplexity
 from orality.evaluation.prosody import prosody_correlation, prosody_min_mae, prosody_std
+from orality.evaluation.published import Published, PublishedRow, read_published
 from orality.evaluation.repetition import auto_bleu
-from orality.evaluation.results import Results, read_results
+from orality.evaluation.results import Results, read_items, read_results
 from orality.evaluation.resynthesis import resynthesis_error_rates
 from orality.evaluation.score_files import read_scores, zerospeech_accuracies
+from orality.evaluation.seeds import pool_seeds, summarize_seeds
+from orality.evaluation.statistics import (
+    Interval,
+    accuracy_interval,
+    binomial_interval,
+    bootstrap_interval,
+    holm,
+    mcnemar_p,
+    pair_items,
+    paired_interval,
+    permutation_p,
+)
 from orality.evaluation.stsp import read_stsp, read_stsp_predictions, stsp_accuracy
 from orality.evaluation.submission import recording_scores, write_scores, write_submission
+from orality.evaluation.tables import (
+    csv_table,
+    latex_table,
+    markdown_table,
+    regenerate_tables,
+    write_tables,
+)
 from orality.evaluation.temperatures import sweep_temperatures
 from orality.evaluation.tradeoff import TemperaturePoint, perplexity_vert_tradeoff
 from orality.evaluation.wer import character_error_rate, normalize_english, word_error_rate
@@ -46,34 +76,61 @@ __all__ = [
     "Continuing",
     "EvaluationPrompt",
     "GenerationMetric",
+    "Interval",
     "Observation",
+    "Published",
+    "PublishedRow",
     "Results",
     "Spoken",
     "SystemInfo",
     "TemperaturePoint",
     "abx_error",
+    "accuracy_interval",
     "auto_bleu",
+    "binomial_interval",
+    "bootstrap_interval",
     "character_error_rate",
+    "correlate",
+    "crowdmos_interval",
+    "csv_table",
     "dnsmos",
     "evaluate_systems",
     "f0_of",
     "find_benchmark",
     "generation_metrics",
     "gslm_auto_bleu",
+    "holm",
+    "krippendorff_alpha",
+    "latex_table",
     "log_likelihoods",
+    "markdown_table",
+    "mcnemar_p",
+    "mean_opinion",
+    "naive_interval",
     "nisqa",
     "normalize_english",
+    "opinion_score",
+    "opinion_variance",
+    "outlying_raters",
+    "pair_items",
+    "paired_interval",
+    "permutation_p",
     "perplexity",
     "perplexity_vert_tradeoff",
+    "pool_seeds",
     "prosody_correlation",
     "prosody_min_mae",
     "prosody_std",
+    "rater_correlations",
+    "read_abx_items",
     "read_items",
+    "read_published",
     "read_results",
     "read_scores",
     "read_stsp",
     "read_stsp_predictions",
     "recording_scores",
+    "regenerate_tables",
     "repeated_share",
     "resynthesis_error_rates",
     "self_bleu",
@@ -82,12 +139,14 @@ __all__ = [
     "speaker_similarity",
     "ssl_mos",
     "stsp_accuracy",
+    "summarize_seeds",
     "sweep_temperatures",
     "text_nlls",
     "vert",
     "word_error_rate",
     "write_scores",
     "write_submission",
+    "write_tables",
     "zerospeech_abx",
     "zerospeech_accuracies",
 ]

@@ -101,7 +101,7 @@ def abx_error(
     return AbxError(_mean(errors), len(errors), triples)
 
 
-def read_items(path: str | Path) -> list[AbxItem]:
+def read_abx_items(path: str | Path) -> list[AbxItem]:
     """The lines of an `.item` file: `#file onset offset #phone prev-phone next-phone speaker`."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()

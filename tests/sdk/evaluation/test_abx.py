@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orality.errors import EvaluationError
-from orality.evaluation import AbxToken, abx_error, read_items, zerospeech_abx
+from orality.evaluation import AbxToken, abx_error, read_abx_items, zerospeech_abx
 
 
 def test_units_that_tell_phones_apart_make_no_error():
@@ -80,7 +80,7 @@ def test_an_item_file_gives_frames(tmp_path):
     path.write_text(
         "#file onset offset #phone prev-phone next-phone speaker\n6295-1 0.1 0.2 AH N D 6295\n"
     )
-    (item,) = read_items(path)
+    (item,) = read_abx_items(path)
     assert (item.file, item.phone, item.context, item.speaker) == ("6295-1", "AH", ("N", "D"), "6295")  # fmt: skip  # noqa: E501
     # frame k of 50 a second has its middle at (k + 0.5) / 50: frames 5 to 9 lie inside
     assert item.frames(50) == slice(5, 10)
@@ -88,7 +88,7 @@ def test_an_item_file_gives_frames(tmp_path):
     assert item.frames(25) == slice(2, 5)
     path.write_text("6295-1 0.1 late AH N D 6295\n")
     with pytest.raises(EvaluationError, match="line 1: wanted 7 fields"):
-        read_items(path)
+        read_abx_items(path)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="fastabx may be there")
