@@ -8,8 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orality.evaluation import EvaluationPrompt, SystemInfo, evaluate_systems, find_benchmark
+from orality.evaluation import (
+    EvaluationPrompt,
+    SystemInfo,
+    evaluate_systems,
+    find_benchmark,
+    further_judges,
+)
 from orality.feedback import Prompts
+from orality.options import verdicts_of
 from orality.rounds import max_new_units
 from orality.session import PRETRAINED, Session, units_of
 from orality.store import atomic_write
@@ -65,6 +72,9 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
         normalize=options.normalize,
         limit=options.limit,
         metrics=options.metrics,
+        further_judges=further_judges(
+            recipe, session.registry, lambda label: parts.judge_of(verdicts_of(label))
+        ),
         baseline=PRETRAINED,
         out=folder,
         recipe=recipe.name,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from orality.errors import RecipeError
+from orality.evaluation import check_metrics
 from orality.factory import (
     Built,
     Event,
@@ -56,7 +57,7 @@ class Session:
         self.recipe, self.run, self.progress = Recipe.load(recipe), Run(out), progress
         self.registry, self.workers = load(), workers
         self.stack = self.recipe.check(self.registry)
-        check_metrics(self.recipe)
+        check_metrics(self.recipe, self.registry)
         self.components = LazyComponents(self.recipe, self.registry, self._note_weights)
         self._opened = False
 
@@ -221,20 +222,6 @@ class Session:
         from orality.report import write_report
 
         return write_report(self.run.path)
-
-
-def check_metrics(recipe: Recipe) -> None:
-    """EvaluationError, before any work, for metrics that could not be measured at its end."""
-    from orality.evaluation import generation_metrics
-
-    judge = recipe.evaluation.judge or recipe.judge
-    heard = recipe.evaluation.transcriber or recipe.transcriber
-    generation_metrics(
-        recipe.evaluation.metrics,
-        judge=judge.name,
-        transcriber=heard.name if heard else None,
-        spoken=recipe.vocoder is not None,
-    )
 
 
 def units_of(ids: Sequence[int]) -> Units:

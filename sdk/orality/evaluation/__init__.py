@@ -21,10 +21,12 @@ from orality.evaluation.crowdmos import (
 from orality.evaluation.dns_mos import dnsmos
 from orality.evaluation.evaluate import SystemInfo, evaluate_systems
 from orality.evaluation.f0 import f0_of
+from orality.evaluation.further_judges import FurtherJudge
 from orality.evaluation.generation import GenerationMetric, Observation, Spoken
 from orality.evaluation.generation_choices import generation_metrics
 from orality.evaluation.gslm import gslm_auto_bleu, repeated_share, self_bleu, self_bleus, vert
 from orality.evaluation.nisqa_mos import nisqa
+from orality.evaluation.of_recipe import check_metrics, further_judges
 from orality.evaluation.packed_scoring import log_likelihoods
 from orality.evaluation.perplexities import perplexity
 from orality.evaluation.prosody import prosody_correlation, prosody_min_mae, prosody_std
@@ -75,6 +77,7 @@ __all__ = [
     "BenchmarkSource",
     "Continuing",
     "EvaluationPrompt",
+    "FurtherJudge",
     "GenerationMetric",
     "Interval",
     "Observation",
@@ -90,6 +93,7 @@ __all__ = [
     "binomial_interval",
     "bootstrap_interval",
     "character_error_rate",
+    "check_metrics",
     "correlate",
     "crowdmos_interval",
     "csv_table",
@@ -97,6 +101,7 @@ __all__ = [
     "evaluate_systems",
     "f0_of",
     "find_benchmark",
+    "further_judges",
     "generation_metrics",
     "gslm_auto_bleu",
     "holm",

@@ -15,6 +15,7 @@ from orality.errors import EvaluationError
 from orality.evaluation.aggregate import Measured, compare_systems
 from orality.evaluation.benchmarks import BenchmarkSource, choose
 from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.further_judges import FurtherJudge
 from orality.evaluation.generation import GenerationMetric
 from orality.evaluation.generation_choices import DEFAULT, generation_metrics
 from orality.evaluation.likelihood import Normalize
@@ -64,6 +65,7 @@ def evaluate_systems(
     normalize: Normalize = "mean",
     limit: int | None = None,
     metrics: Sequence[str | Mapping[str, Any] | GenerationMetric] = DEFAULT,
+    further_judges: Mapping[str, FurtherJudge] | None = None,
     reads: frozenset[str] = frozenset({"text"}),
     scale: tuple[float, float] = (-math.inf, math.inf),
     judge_name: str = "judge",
@@ -79,7 +81,8 @@ def evaluate_systems(
     left to do, and let go before the next. `benchmarks`: the column's name to its source; `limit`
     pairs of each at most. `reads` and `scale` are the judge's; one that reads no text needs no
     transcriber, and no prompts need no judge. `metrics` of the continuations: names, names with
-    settings, or metrics of one's own. `details` are added to the results' settings.
+    settings, or metrics of one's own; `further_judges` are those that metrics name. `details` are
+    added to the results' settings.
 
     Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`, items.jsonl,
     results.json, table.md, table.csv, table.tex. What a killed evaluation left there is not done
@@ -104,7 +107,7 @@ def evaluate_systems(
     _check(systems, baseline, benchmarks, convention, normalize)
     if prompts and how:
         how.check(prompts)
-    measured_by = _metrics(metrics, how) if how else []
+    measured_by = _metrics(metrics, how, further_judges or {}) if how else []
     chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
     with Run(out).lock():
         files = [f for pairs in chosen.values() for p in pairs for f in (p.positive, p.negative)]
@@ -159,12 +162,20 @@ def evaluate_systems(
 
 
 def _metrics(
-    chosen: Sequence[str | Mapping[str, Any] | GenerationMetric], how: Continuing
+    chosen: Sequence[str | Mapping[str, Any] | GenerationMetric],
+    how: Continuing,
+    further: Mapping[str, FurtherJudge],
 ) -> list[GenerationMetric]:
-    spoken = how.vocoder is not None
     named = [entry for entry in chosen if not isinstance(entry, GenerationMetric)]
-    judge, transcriber = how.names.judge, how.names.transcriber
-    made = iter(generation_metrics(named, judge=judge, transcriber=transcriber, spoken=spoken))
+    made = iter(
+        generation_metrics(
+            named,
+            judge=how.names.judge,
+            transcriber=how.names.transcriber,
+            spoken=how.vocoder is not None,
+            further_judges=further,
+        )
+    )
     found = [e if isinstance(e, GenerationMetric) else next(made) for e in chosen]
     if len({metric.id for metric in found}) < len(found):
         raise EvaluationError("two metrics have the same id, and would share a column")

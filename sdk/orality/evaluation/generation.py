@@ -15,6 +15,7 @@ from orality.evaluation.repetition import Variant, auto_bleu
 
 if TYPE_CHECKING:
     from orality.evaluation.continuations import EvaluationPrompt
+    from orality.evaluation.further_judges import FurtherJudge
 
 Record = Mapping[str, Any]
 PERPLEXITY = "ppl"
@@ -71,10 +72,14 @@ class GenerationMetric:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The models continuations were judged with; `transcriber` is None where none was needed."""
+    """The models continuations were judged with; `transcriber` is None where none was needed.
+
+    `further`: judges beside the one that judged while samples were made, by label.
+    """
 
     judge: str
     transcriber: str | None
+    further: Mapping[str, FurtherJudge] = field(default_factory=dict)
 
     @property
     def heard_by(self) -> str:

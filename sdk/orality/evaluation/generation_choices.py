@@ -21,6 +21,7 @@ from pydantic import (
 from orality.errors import EvaluationError
 from orality.evaluation import generation as written
 from orality.evaluation import listening_metrics as heard
+from orality.evaluation.further_judges import FurtherJudge, further_score
 from orality.evaluation.generation import (
     GenerationMetric,
     Names,
@@ -51,12 +52,18 @@ class _Choice(BaseModel):
 
 
 class Judge(_Choice):
-    """The judge's mean score."""
+    """The mean score of the evaluation's judge, or of one of the further judges by its label."""
 
     name: Literal["judge"]
+    further: str | None = None
 
     def metric(self, names: Names) -> GenerationMetric:
-        return written.judge_score(names)
+        if self.further is None:
+            return written.judge_score(names)
+        if self.further not in names.further:
+            known = ", ".join(sorted(names.further)) or "none"
+            raise EvaluationError(f"there is no further judge {self.further!r}; there are: {known}")
+        return further_score(self.further, names.further[self.further], names.transcriber)
 
 
 class AutoBleu(_Choice):
@@ -213,15 +220,17 @@ def generation_metrics(
     judge: str = "judge",
     transcriber: str | None = "transcriber",
     spoken: bool = True,
+    further_judges: Mapping[str, FurtherJudge] | None = None,
 ) -> list[GenerationMetric]:
     """The metrics of a recipe's list, in order; an entry is a name, or a name with settings.
 
     `judge`, `transcriber`: the names of the models that continuations are judged with, the latter
-    None where units are counted. `spoken`: there is a vocoder. Raises EvaluationError that lists
+    None where units are counted. `spoken`: there is a vocoder. `further_judges` by
+    label, for {"name": "judge", "further": label}. Raises EvaluationError that lists
     every mistake: an unknown name or setting, two metrics of one id, a missing package or folder, a
     metric that listens where nothing is spoken.
     """
-    names, problems, found = Names(judge, transcriber), [], []
+    names, problems, found = Names(judge, transcriber, further_judges or {}), [], []
     for entry in chosen:
         given = {"name": entry} if isinstance(entry, str) else dict(entry)
         name = str(given.get("name"))

@@ -15,9 +15,11 @@ from orality.errors import EvaluationError, RecipeError
 from orality.evaluation import (
     Continuing,
     EvaluationPrompt,
+    FurtherJudge,
     GenerationMetric,
     Observation,
     Spoken,
+    check_metrics,
     evaluate_systems,
     generation_metrics,
     self_bleus,
@@ -29,10 +31,11 @@ from orality.evaluation.generation import Names, diversity, judged_perplexity
 from orality.evaluation.listening_metrics import opinion, pitch_spread, same_pitch
 from orality.evaluation.observing import observe
 from orality.evaluation.results import Item, read_items
+from orality.plugins import load
 from orality.recipe import Recipe
-from orality.session import check_metrics
 from orality.store import read_records
 from orality.testing.tones import ToneTokenizer, ToneTranscriber, ToneVocoder, VowelJudge, whistle
+from orality.types import Verdict
 
 NAMES = Names("toy", "tones")
 
@@ -355,15 +358,60 @@ def test_temperatures_give_points_of_the_trade_off(tmp_path):
 
 def test_a_recipe_s_metrics_are_checked_and_leave_its_runs_valid():
     recipe = Recipe.load("tiny")
-    check_metrics(recipe)
+    check_metrics(recipe, load())
     data = recipe.model_dump()
     data["evaluation"]["metrics"] = ["judge", {"name": "vert", "limit": 100}]
     more = Recipe.parse(data)
-    check_metrics(more)
+    check_metrics(more, load())
     assert more.fingerprint == recipe.fingerprint
     data["evaluation"]["metrics"] = ["bleu"]
     with pytest.raises(EvaluationError, match="bleu: there is no such metric"):
-        check_metrics(Recipe.parse(data))
+        check_metrics(Recipe.parse(data), load())
     data["evaluation"]["metrics"] = "judge"
     with pytest.raises(RecipeError, match=r"evaluation\.metrics"):
         Recipe.parse(data)
+
+
+class LengthJudge:
+    def __init__(self):
+        self.judged = []
+
+    def score(self, requests):
+        self.judged += [request.id for request in requests]
+        return [
+            Verdict(min(5.0, 1.0 + len(request.continuation_text.split())), "counted")
+            if request.id != "p0-0"
+            else Verdict(None, "cannot tell")
+            for request in requests
+        ]
+
+
+def test_further_judges_score_what_is_stored_once(tmp_path):
+    judge = LengthJudge()
+    more = {"strict": FurtherJudge("length", lambda: judge, scale=(1.0, 5.0))}
+    asked = ["judge", {"name": "judge", "further": "strict"}]
+    results = evaluate(tmp_path, metrics=asked, further_judges=more)
+    found = results.find("a", "judge/length:strict/tones")
+    assert (found.n, found.n_failed) == (11, 1)
+    assert len(judge.judged) == 24
+    again = evaluate(tmp_path, metrics=asked, further_judges=more)
+    assert again.find("a", "judge/length:strict/tones") == found
+    assert judge.judged[24:] == ["p0-0", "p0-0"]  # an abstention is asked for again
+    with pytest.raises(EvaluationError, match="no further judge 'lenient'; there are: strict"):
+        evaluate(tmp_path, metrics=[{"name": "judge", "further": "lenient"}], further_judges=more)
+
+
+def test_a_further_judge_outside_its_scale_is_an_error(tmp_path):
+    more = {"strict": FurtherJudge("length", LengthJudge, scale=(1.0, 2.0))}
+    with pytest.raises(EvaluationError, match="outside 1 to 2"):
+        evaluate(tmp_path, metrics=[{"name": "judge", "further": "strict"}], further_judges=more)
+
+
+def test_a_recipe_s_further_judges_are_known_by_label():
+    data = Recipe.load("tiny").model_dump()
+    data["further_judges"] = {"other": {"name": "likelihood"}}
+    data["evaluation"]["metrics"] = [{"name": "judge", "further": "other"}]
+    check_metrics(Recipe.parse(data), load())
+    data["evaluation"]["metrics"] = [{"name": "judge", "further": "another"}]
+    with pytest.raises(EvaluationError, match="there are: other"):
+        check_metrics(Recipe.parse(data), load())
