@@ -18,13 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def prepacked_linears(module: nn.Module) -> Iterator[int]:
+def prepacked_linears(module: nn.Module, *, most_bytes: int = 2**31) -> Iterator[int]:
     """Let the float32 linear layers of `module` on a CPU compute through oneDNN, for inference.
 
-    Yields how many do: none where this build of torch has no oneDNN. Results differ by rounding.
+    Yields how many do: none where this build of torch has no oneDNN, or where the weights, of which
+    a second copy is kept, take more than `most_bytes`. Results differ by rounding.
     Nothing may be differentiated and no weight changed meanwhile; afterwards all is as before.
     """
-    layers = [part for part in module.modules() if _suits(part)] if _available() else []
+    layers: list[Any] = [part for part in module.modules() if _suits(part)] if _available() else []
+    if sum(layer.weight.nbytes for layer in layers) > most_bytes:
+        layers = []
     try:
         for layer in layers:
             layer.forward = _forward(layer)

@@ -82,6 +82,8 @@ def vert(texts: Sequence[Tokens], *, limit: int | None = UTTERANCES) -> float:
     In [0, 1], lower is more diverse. Takes the first `limit` texts (GSLM: the 1000 shortest
     utterances of at least 6 s), all of them where it is None. Texts that are empty count, as 0.
     """
+    if limit is not None and limit < 1:
+        raise EvaluationError(f"VERT compares at least one text, got limit={limit}")
     words = _texts(texts)[:limit]
     if not words:
         return 0.0

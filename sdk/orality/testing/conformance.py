@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.protocols import (
+    Judge,
+    SpeechLM,
+    SpeechTokenizer,
+    SupportsScoredIds,
+    Transcriber,
+    Vocoder,
+)
 from orality.testing.component_tests import ComponentTests, UnitComponentTests
 from orality.types import JudgeRequest, SamplingOptions, Units, Verdict, Waveform
 
@@ -95,6 +102,13 @@ class SLMTests(UnitComponentTests):
         alone = [slm.log_likelihood([units])[0] for units in self.prompts()]
         assert all(value < 0 for value in together)
         np.testing.assert_allclose(together, alone, rtol=1e-4)
+
+    def test_scored_ids_are_what_scoring_reads(self) -> None:
+        slm = self.build()
+        wanted = [slm.to_input_ids(units).tolist() for units in self.prompts()]
+        if not isinstance(slm, SupportsScoredIds):
+            pytest.skip("it does not say which ids it scores")
+        assert [slm.scored_ids(units).tolist() for units in self.prompts()] == wanted
 
     def test_each_prompt_gets_its_samples(self) -> None:
         drawn = self._draw(self.build(), self.prompts(), [1, 2, 3])

@@ -21,6 +21,7 @@ from orality import (
     Units,
     UnitSpec,
 )
+from orality.evaluation import log_likelihoods
 from orality_slm_twist import TwistConfig, orality_slms
 from orality_slm_twist.loading import load_twist
 from orality_slm_twist.slm import TwistLM
@@ -97,6 +98,16 @@ def test_bos_eos_adds_the_first_unit_and_the_end(small):
         scores = small.module(input_ids=ids).logits.log_softmax(-1)
     expected = sum(float(scores[0, t, ids[0, t + 1]]) for t in range(3))
     assert small.log_likelihood([units(4, 5)], convention="bos_eos")[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("architecture", ["opt", "llama", "qwen2"])
+@pytest.mark.parametrize("convention", ["no_bos", "bos_eos"])
+def test_packed_pairs_score_as_they_do_alone(tmp_path, architecture, convention):
+    slm = load_twist(folder(tmp_path, architecture))
+    pairs = [(units(4, 5, 6, 7), units(4, 5, 9)), (units(3, 3), units(8, 9, 3, 4, 5))]
+    found = log_likelihoods(slm, pairs, convention=convention)
+    wanted = [tuple(slm.log_likelihood(list(pair), convention=convention)) for pair in pairs]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 def test_a_model_without_bos_refuses_bos_eos(tmp_path):

@@ -128,3 +128,5 @@ def test_prepacked_layers_compute_the_same_and_are_given_back():
             torch.testing.assert_close(module(values), wanted)
             assert module(values[:0]).shape == (0, 2, 3)
         assert torch.equal(module(values), wanted)
+        with prepacked_linears(module, most_bytes=199) as count:
+            assert count == 0  # 50 numbers take 200 bytes
