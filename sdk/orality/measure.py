@@ -72,6 +72,7 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
         normalize=options.normalize,
         limit=options.limit,
         metrics=options.metrics,
+        resynthesis=options.resynthesis and bool(held_out),
         further_judges=further_judges(
             recipe, session.registry, lambda label: parts.judge_of(verdicts_of(label))
         ),

@@ -185,6 +185,9 @@ class EvaluationOptions(Section):
     metrics: list[str | dict[str, Any]] = ["judge", "auto-bleu", "ppl", "empty"]
     """What continuations are measured by, in the order of the table: names, or names with settings;
     may change after a run, as nothing else depends on it."""
+    resynthesis: bool = False
+    """Also turn the prompts' recordings into units and back, and say how many words that costs; may
+    change after a run."""
     transcriber: ComponentChoice | None = None
     """An ASR that took no part in training; the recipe's own if absent."""
     judge: ComponentChoice | None = None

@@ -115,7 +115,8 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe but its description."""
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
-        data["evaluation"].pop("metrics")  # nothing that is stored depends on them
+        for name in ("metrics", "resynthesis"):  # nothing that is stored depends on them
+            data["evaluation"].pop(name)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -23,6 +23,7 @@ from orality.evaluation.measuring import Measuring, slug
 from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.provenance import provenance
 from orality.evaluation.results import Item, Results, System, write_items, write_results
+from orality.evaluation.resynthesis import measure_resynthesis
 from orality.evaluation.swuggy import IN_VOCABULARY
 from orality.evaluation.tables import write_tables
 from orality.evaluation.units import spec_name, units_of_files
@@ -66,6 +67,7 @@ def evaluate_systems(
     limit: int | None = None,
     metrics: Sequence[str | Mapping[str, Any] | GenerationMetric] = DEFAULT,
     further_judges: Mapping[str, FurtherJudge] | None = None,
+    resynthesis: bool = False,
     reads: frozenset[str] = frozenset({"text"}),
     scale: tuple[float, float] = (-math.inf, math.inf),
     judge_name: str = "judge",
@@ -81,8 +83,9 @@ def evaluate_systems(
     left to do, and let go before the next. `benchmarks`: the column's name to its source; `limit`
     pairs of each at most. `reads` and `scale` are the judge's; one that reads no text needs no
     transcriber, and no prompts need no judge. `metrics` of the continuations: names, names with
-    settings, or metrics of one's own; `further_judges` are those that metrics name. `details` are
-    added to the results' settings.
+    settings, or metrics of one's own; `further_judges` are those that metrics name. With
+    `resynthesis`, the prompts' recordings also go through units and back, and the settings hold the
+    error rates, which are the stack's and no system's. `details` are added to the settings.
 
     Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`, items.jsonl,
     results.json, table.md, table.csv, table.tex. What a killed evaluation left there is not done
@@ -107,6 +110,8 @@ def evaluate_systems(
     _check(systems, baseline, benchmarks, convention, normalize)
     if prompts and how:
         how.check(prompts)
+    if resynthesis and (not prompts or vocoder is None or transcriber is None):
+        raise EvaluationError("resynthesis needs prompts, a vocoder and a transcriber")
     measured_by = _metrics(metrics, how, further_judges or {}) if how else []
     chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
     with Run(out).lock():
@@ -150,6 +155,9 @@ def evaluate_systems(
                 "prompts": len(prompts),
                 "continuations": how.settings(prompts) if prompts and how else None,
                 "metrics": [metric.id for metric in measured_by] if prompts else [],
+                "resynthesis": _resynthesis(prompts, how, tokenizer, out)
+                if resynthesis and how
+                else None,
                 **(details or {}),
             },
             recipe=recipe,
@@ -180,6 +188,21 @@ def _metrics(
     if len({metric.id for metric in found}) < len(found):
         raise EvaluationError("two metrics have the same id, and would share a column")
     return found
+
+
+def _resynthesis(
+    prompts: Sequence[EvaluationPrompt], how: Continuing, tokenizer: SpeechTokenizer, out: Path
+) -> dict[str, Any]:
+    assert how.vocoder is not None
+    assert how.transcriber is not None
+    return measure_resynthesis(
+        {prompt.id: prompt.audio for prompt in prompts},
+        tokenizer=tokenizer,
+        vocoder=how.vocoder,
+        transcriber=how.transcriber,
+        transcriber_name=how.transcriber_name,
+        path=out / "resynthesis.jsonl",
+    )
 
 
 def _check(

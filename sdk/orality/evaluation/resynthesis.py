@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from orality.errors import EvaluationError
+from orality.audio import read_audio
+from orality.errors import AudioError, EvaluationError
+from orality.evaluation.journal import Journal
+from orality.evaluation.units import spec_name
 from orality.evaluation.wer import (
     ErrorRate,
     character_error_rate,
@@ -59,6 +64,55 @@ def resynthesis_error_rates(
         word_error_rate(originals, texts, normalize=normalize),
         character_error_rate(originals, texts, normalize=normalize),
     )
+
+
+def measure_resynthesis(
+    recordings: Mapping[str, Path | None],
+    *,
+    tokenizer: SpeechTokenizer,
+    vocoder: Vocoder,
+    transcriber: Transcriber,
+    transcriber_name: str,
+    path: Path,
+    batch_size: int = 8,
+) -> dict[str, Any]:
+    """Error rates by metric id over recordings, which are named, with what was heard in `path`.
+
+    What `path` holds is not heard again. Recordings that are missing or cannot be read are counted
+    (`n_failed`) and named; EvaluationError where none is left.
+    """
+    settings = {"units": spec_name(tokenizer.unit_spec), "transcriber": transcriber_name}
+    journal = Journal(path, settings)
+    failed: dict[str, str] = {}
+    todo = [name for name in recordings if name not in journal.rows]
+    for start in range(0, len(todo), batch_size):
+        waveforms: dict[str, Waveform] = {}
+        for name in todo[start : start + batch_size]:
+            source = recordings[name]
+            try:
+                if source is None:
+                    raise AudioError("there is no recording")
+                waveforms[name] = read_audio(source)
+            except AudioError as error:
+                failed[name] = str(error)
+        if not waveforms:
+            continue
+        batch = list(waveforms.values())
+        originals = _heard(transcriber, batch, None)
+        texts = _heard(transcriber, vocoder.synthesize(tokenizer.encode(batch)), None)
+        journal.append(
+            {"id": name, "original": before, "text": after}
+            for name, before, after in zip(waveforms, originals, texts, strict=True)
+        )
+    rows = [journal.rows[name] for name in recordings if name in journal.rows]
+    if not rows:
+        raise EvaluationError(f"none of {len(recordings)} recordings could be resynthesized")
+    before, after = ([row[key] for row in rows] for key in ("original", "text"))
+    rates = {"wer": word_error_rate(before, after), "cer": character_error_rate(before, after)}
+    return {
+        f"resynthesis-{kind}/{transcriber_name}/{rate.normalizer}": asdict(rate)
+        for kind, rate in rates.items()
+    } | {"n": len(rows), "n_failed": len(failed), "failed": failed}
 
 
 def _heard(transcriber: Transcriber, batch: Sequence[Waveform], language: str | None) -> list[str]:

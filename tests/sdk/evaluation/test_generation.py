@@ -317,6 +317,29 @@ def test_an_evaluation_measures_what_it_is_told_over_stored_continuations(tmp_pa
     ]  # fmt: skip
 
 
+def test_what_the_stack_loses_is_said_once_for_all_systems(tmp_path):
+    prompts = []
+    for prompt in PROMPTS[:3]:
+        path = tmp_path / f"{prompt.id}.wav"
+        write_audio(path, whistle(prompt.units))
+        prompts.append(EvaluationPrompt(prompt.id, prompt.units, prompt.text, audio=path))
+    prompts.append(EvaluationPrompt("mute", melody(1, 2), ""))
+    results = evaluate(tmp_path / "out", prompts=prompts, resynthesis=True)
+    found = results.settings["resynthesis"]
+    assert found["resynthesis-wer/tones/orality-english"]["micro"] == 0.0
+    assert found["resynthesis-cer/tones/orality-english"]["n"] == 3
+    assert (found["n_failed"], found["failed"]) == (1, {"mute": "there is no recording"})
+
+    class Deaf(ToneTranscriber):
+        def transcribe(self, batch, *, language=None):
+            raise AssertionError("all of it was heard before")
+
+    again = evaluate(tmp_path / "out", prompts=prompts, resynthesis=True, transcriber=Deaf())
+    assert again.settings["resynthesis"] == found
+    with pytest.raises(EvaluationError, match="resynthesis needs prompts, a vocoder"):
+        evaluate(tmp_path / "out", prompts=[], resynthesis=True)
+
+
 def test_a_metric_of_ones_own_is_measured_too(tmp_path):
     length = GenerationMetric(
         "words/tones",
@@ -361,6 +384,7 @@ def test_a_recipe_s_metrics_are_checked_and_leave_its_runs_valid():
     check_metrics(recipe, load())
     data = recipe.model_dump()
     data["evaluation"]["metrics"] = ["judge", {"name": "vert", "limit": 100}]
+    data["evaluation"]["resynthesis"] = True
     more = Recipe.parse(data)
     check_metrics(more, load())
     assert more.fingerprint == recipe.fingerprint
