@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
+import os
+import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,7 @@ def cluster():
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OMP_NUM_THREADS", "1")
         environment.setenv("RAY_worker_niceness", "0")
+        environment.setenv("ORALITY_TEST_PROCESS", str(os.getpid()))
         yield work_on_ray("local")
     ray.shutdown()
 
@@ -128,6 +132,36 @@ def test_a_failure_on_a_cluster_ends_the_run_with_its_message(cluster, tmp_path)
     with pytest.raises(OralityError, match=r"^continuations of \w+-\d+ on .*: .*kept$"):
         build_pairs(broken, tmp_path / "broken", workers=elsewhere)
     assert ray.is_initialized()  # a session that was there is left alone
+
+
+def actors():
+    """Process ids of our cluster's actors that make a stage."""
+    ours = f"ORALITY_TEST_PROCESS={os.getpid()}\0".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title, environment = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
+        except OSError:  # it has ended, or is not ours
+            continue
+        if title.startswith(b"ray::MapWorker") and ours in environment:
+            yield int(folder.name)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_killed_actors_are_replaced_and_leave_the_same_bytes(cluster, tmp_path):
+    whole, run, killed = tmp_path / "whole", tmp_path / "run", []
+
+    def kill(stage, done, total, note=""):
+        if stage.startswith("round-1") and 0 < done < total and len(killed) < 5:
+            process = random.Random(len(killed)).choice([*actors(), 0])
+            if process:
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+
+    build_pairs(recipe(shard_size=1), whole)
+    build_pairs(recipe(shard_size=1), run, workers=cluster, progress=kill)
+    assert len(killed) == 5
+    assert stored(run) == stored(whole)
 
 
 @needs_ray
