@@ -136,14 +136,19 @@ def evaluate(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Write the tables and the page to listen to from what a run has stored."""
-    from orality.evaluation import regenerate_tables
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    prompts: Annotated[
+        int, typer.Option(min=0, help="Prompts to listen to, of training and evaluation each.")
+    ] = 40,
+    audio_mb: Annotated[
+        float, typer.Option("--audio-mb", min=0, help="Speech in the page, at most, in megabytes.")
+    ] = 24.0,
+) -> None:
+    """Write the tables, the figures and the page to listen to from what a run has stored."""
     from orality.report import write_report
 
-    if (run / "results.json").is_file():
-        regenerate_tables(run)
-    print(write_report(run))
+    print(write_report(run, max_prompts=prompts, audio_megabytes=audio_mb))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a run leaves for people: one page with its figures, tables and speech."""
+"""What a run leaves for people: tables, figures, and one page that one can listen to."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
     return describe(Path(run), examples=examples)
 
 
-def write_report(run: Path, *, max_prompts: int = 40) -> Path:
-    """Write `run`/report.html, one file that needs nothing else, and return its path.
+def write_report(run: Path, *, max_prompts: int = 40, audio_megabytes: float = 24.0) -> Path:
+    """Write `run`/report.html, the tables and `run`/figures, and return the page's path.
 
-    `max_prompts` bounds the prompts that can be listened to, of training and of evaluation each.
-    A run that has not finished gets a page of what there is. Raises StoreError when the folder
-    holds no run or a damaged shard, EvaluationError when `results.json` cannot be read.
+    Nothing is computed anew and no model is loaded: all of it comes from what the run has stored.
+    The page is one file that needs nothing else. `max_prompts` bounds the prompts that can be
+    listened to, of training and of evaluation each, `audio_megabytes` the speech in the page; what
+    is left out is said there. A run that has not finished gets what there is. Raises StoreError
+    when the folder holds no run or a damaged shard, EvaluationError when `results.json` cannot be
+    read.
     """
-    from orality.report.page import write_page
+    from orality.report.everything import write_everything
 
-    return write_page(Path(run), max_prompts=max_prompts)
+    return write_everything(Path(run), max_prompts=max_prompts, audio_megabytes=audio_megabytes)

@@ -61,6 +61,15 @@ def text(x: float, y: float, content: str, kind: str, anchor: str = "middle") ->
     )
 
 
+def bar(kind: str, x: float, y: float, width: float, height: float) -> Markup:
+    """A bar; hatching lies over a rejected one, so that it is told apart without its color."""
+    place = Markup('x="{:.1f}" y="{}" width="{:.1f}" height="{:.1f}"').format(x, y, width, height)
+    found = Markup('<rect class="{}" {}/>').format(kind, place)
+    if kind == "rejected":
+        found += Markup('<rect class="hatched" fill="url(#hatch)" {}/>').format(place)
+    return found
+
+
 def horizontal(axis: Axis, marks: Sequence[float], label: str) -> Markup:
     """Ticks and title below the box."""
     base = HEIGHT - BOTTOM

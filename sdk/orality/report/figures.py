@@ -58,15 +58,19 @@ def histogram(
     lines: Sequence[Line] = (),
     tallest: int = 0,
     note: str = "",
+    outline: tuple[str, Sequence[float]] | None = None,
 ) -> Figure:
     """Stacked counts of each group per bin; the last bin holds its upper edge too.
 
     `names`: class of a group to its words, in the order of stacking. `tallest`: the count that
-    the vertical axis reaches at least, so that figures side by side share it.
+    the vertical axis reaches at least, so that figures side by side share it. `outline`: name and
+    values of another sample, drawn as a line over the bars and scaled to their sum.
     """
     counts = {kind: counted(groups.get(kind, ()), edges) for kind in names}
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
-    top = max([*totals, tallest, 1])
+    other = counted(outline[1], edges) if outline else []
+    scaled = [count * sum(totals) / max(1, sum(other)) for count in other]
+    top = max([*totals, *scaled, tallest, 1])
     x = Axis(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
     y = Axis(0, top * 1.12, HEIGHT - BOTTOM, TOP)
     marks = axes.ticks(0, top * 1.05, 4, whole=True)
@@ -77,11 +81,11 @@ def histogram(
         for kind, column in counts.items():
             if column[index]:
                 upper = y(base + column[index])
-                parts.append(
-                    Markup('<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{:.1f}"/>')
-                    .format(kind, left + 0.75, upper, right - left - 1.5, y(base) - upper)
-                )  # fmt: skip
+                place = (left + 0.75, upper, right - left - 1.5, y(base) - upper)
+                parts.append(axes.bar(kind, *place))
                 base += column[index]
+    if scaled:
+        parts.append(steps([x(edge) for edge in edges], [y(value) for value in scaled], "truth"))
     parts.append(axes.horizontal(x, axes.ticks(edges[0], edges[-1], 5), label))
     for line in lines:
         if edges[0] <= line.at <= edges[-1]:
@@ -90,22 +94,37 @@ def histogram(
                     x(line.at), TOP - 2, HEIGHT - BOTTOM
                 )
             )
-            shift = 4 if line.anchor == "start" else -4
-            parts.append(axes.text(x(line.at) + shift, TOP + 7, line.label, "mark", line.anchor))
-    columns = list(counts.values())
+            # a label that would leave the box on its side goes to the other
+            share = (line.at - edges[0]) / (edges[-1] - edges[0])
+            right = share < 0.15 or (line.anchor == "start" and share < 0.85)
+            shift, anchor = (4, "start") if right else (-4, "end")
+            parts.append(axes.text(x(line.at) + shift, TOP + 7, line.label, "mark", anchor))
+    columns = [*counts.values(), *([other] if outline else [])]
     rows = [
         [f"{edges[i]:g} to {edges[i + 1]:g}", *(str(column[i]) for column in columns)]
         for i in range(len(edges) - 1)
-        if totals[i]
+        if any(column[i] for column in columns)
     ]
+    legend = [(kind, name) for kind, name in names.items() if sum(counts[kind])]
     return Figure(
         title=title,
         drawing=axes.box(title, parts),
-        head=[label, *names.values()],
+        head=[label, *names.values(), *([outline[0]] if outline else [])],
         rows=rows,
-        legend=[(kind, name) for kind, name in names.items() if sum(counts[kind])],
+        legend=[*legend, *([("truth", outline[0])] if outline else [])],
         note=note,
     )
+
+
+def steps(
+    edges: Sequence[float], heights: Sequence[float], kind: str, *, base: float | None = None
+) -> Markup:
+    """An outline over bins, at their heights; with `base` it begins and ends there."""
+    path = f"M{edges[0]} {heights[0] if base is None else base}"
+    for edge, height in zip(edges[1:], heights, strict=True):
+        path += f"V{height}H{edge}"
+    path += "" if base is None else f"V{base}"
+    return Markup('<path class="curve {}" d="{}"/>').format(kind, path)
 
 
 def counted(values: Sequence[float], edges: Sequence[float]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orality.report.player import Clip, embed
 from orality.report.run_data import Continuation, Prompt, RunData
@@ -19,7 +19,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Takes under one heading: of a round, or of a system."""
+    """Takes under one heading: of a round, or of one seed."""
 
     name: str
     takes: Sequence[Take]
@@ -44,6 +44,7 @@ class Listening:
     size: int
 
 
+_GOLDEN_RATIO = 0.6180339887498949
 Spoken = Mapping[str, Sequence[Continuation]]  # by heading
 
 
@@ -56,13 +57,8 @@ def of_rounds(run: RunData, *, limit: int, size: int) -> Listening:
 
 def of_evaluation(run: RunData, *, limit: int, size: int) -> Listening:
     """Held-out prompts, each with every system's continuations, in the order of the results."""
-    spoken: dict[str, list[Continuation]] = {}
-    for item in run.samples:
-        spoken.setdefault(item.system, []).append(item)
-    known = [system.name for system in run.results.systems] if run.results else []
-    order = [name for name in known if name in spoken]
-    order += [name for name in sorted(spoken) if name not in known]
-    return gather(run, {name: spoken[name] for name in order}, limit=limit, size=size)
+    found = gather(run, run.spoken, limit=limit, size=size)
+    return replace(found, entries=[_by_sample(entry) for entry in found.entries])
 
 
 def gather(run: RunData, spoken: Spoken, *, limit: int, size: int) -> Listening:
@@ -77,13 +73,14 @@ def gather(run: RunData, spoken: Spoken, *, limit: int, size: int) -> Listening:
     entries: list[Entry] = []
     picked = spread(sorted(said), limit)
     used = 0
-    for key in picked:
-        entry = _entry(run.prompts.get(key) or _unknown(key), said[key])
+    for key in scattered(picked):
+        entry = _entry(run.prompts.get(key) or unknown(key), said[key])
         added = _size(entry)
         if used + added > size:
             break
         used += added
         entries.append(entry)
+    entries.sort(key=lambda entry: entry.prompt.id)
     return Listening(entries, len(said), len(picked) - len(entries), used)
 
 
@@ -94,12 +91,30 @@ def spread(ids: Sequence[str], count: int) -> list[str]:
     return [ids[index * len(ids) // count] for index in range(max(count, 0))]
 
 
+def scattered(ids: Sequence[str]) -> list[str]:
+    """The ids in an order of which every beginning is spread over all of them."""
+    return [ids[number] for number in sorted(range(len(ids)), key=lambda n: n * _GOLDEN_RATIO % 1)]
+
+
 def _entry(prompt: Prompt, said: Mapping[str, Sequence[Continuation]]) -> Entry:
     groups = [
         Group(name, [Take(item, embed(item.audio)) for item in sorted(items, key=_order)])
         for name, items in said.items()
     ]
     return Entry(prompt, embed(prompt.audio), groups)
+
+
+def _by_sample(entry: Entry) -> Entry:
+    """The same takes with those of one seed under one heading, a system beside the other."""
+    most = max((len(group.takes) for group in entry.groups), default=0)
+    rows = [
+        Group(
+            f"sample {number + 1}" if most > 1 else "",
+            [group.takes[number] for group in entry.groups if number < len(group.takes)],
+        )
+        for number in range(most)
+    ]
+    return replace(entry, groups=rows)
 
 
 def _order(item: Continuation) -> tuple[int, str]:
@@ -111,5 +126,6 @@ def _size(entry: Entry) -> int:
     return sum(clip.size for clip in clips if clip is not None)
 
 
-def _unknown(key: str) -> Prompt:
+def unknown(key: str) -> Prompt:
+    """A prompt of which only the id is known."""
     return Prompt(key, split="", text="", truth="", audio=None, skipped=None)

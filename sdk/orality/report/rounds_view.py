@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orality.report.figures import Curve, Figure, Line, bins, counted, curves, histogram
+from orality.report.distributions import SIDES, score_lines
+from orality.report.examples import Extremes
+from orality.report.figures import Curve, Figure, Line, curves, histogram
 from orality.report.run_data import Continuation, Record, Stage
-
-SIDES = {"rejected": "may be rejected", "neither": "neither", "chosen": "may be chosen"}
-_PANELS = (
-    ("Loss", "loss", None, None, ""),
-    ("Reward accuracy", "reward_accuracy", (0.0, 1.05), 0.5, "Dashed: chance."),
-    ("Reward margin", "reward_margin", None, 0.0, "Dashed: chosen and rejected rewarded alike."),
-)
-_REPETITION = bins(0.0, 1.0, 0.05)
+from orality.report.scale import REPETITION, Frame
+from orality.report.trainings import QUANTITIES, Training
+from orality.report.yield_table import RoundYield
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,48 +25,26 @@ class RoundView:
     facts: Sequence[tuple[str, str, str]]
     figures: Sequence[Figure]
     training: Sequence[Figure]
+    yields: Sequence[RoundYield] = ()
+    examples: Extremes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Axes that the rounds share, so that their histograms compare at a glance."""
-
-    scores: Sequence[float]
-    tallest_score: int
-    tallest_repetition: int
-
-
-def shared_frame(rounds: Sequence[Stage]) -> Frame | None:
-    """Bins of a quarter point (whole points where every score is one); None without scores."""
-    scores = [c.score for stage in rounds for c in stage.continuations if c.score is not None]
-    if not scores:
-        return None
-    marks = [
-        mark
-        for stage in rounds
-        for mark in (stage.thresholds.rejected, stage.thresholds.chosen)
-        if mark is not None
-    ]
-    low, high = math.floor(min([*scores, *marks])), math.ceil(max([*scores, *marks]))
-    if all(float(score).is_integer() for score in scores):
-        edges = bins(low - 0.5, high + 0.5, 1.0)
-    else:
-        edges = bins(low, max(high, low + 1), max((high - low) / 16, 1 / 16))
-    heights = [max(_heights([c.score for c in stage.continuations], edges)) for stage in rounds]
-    repeats = [
-        max(_heights([c.auto_bleu for c in stage.continuations], _REPETITION)) for stage in rounds
-    ]
-    return Frame(edges, max(heights), max(repeats))
-
-
-def round_view(stage: Stage, frame: Frame | None, prompts: int) -> RoundView:
-    """Arrange one round; `prompts`: how many it was to continue."""
+def round_view(
+    stage: Stage,
+    frame: Frame | None,
+    prompts: int,
+    truth: Sequence[float] = (),
+    yields: Sequence[RoundYield] = (),
+    examples: Extremes | None = None,
+) -> RoundView:
+    """Arrange one round; `prompts`: how many it was to continue, `truth`: the recordings' own
+    auto-BLEU."""
     items = stage.continuations
     figures = []
     if frame is not None and any(item.score is not None for item in items):
         figures.append(_scores(stage, frame))
     if frame is not None and any(item.auto_bleu is not None for item in items):
-        figures.append(_repetition(stage, frame))
+        figures.append(_repetition(stage, frame, truth))
     return RoundView(
         name=stage.name,
         title=stage.title,
@@ -79,32 +53,28 @@ def round_view(stage: Stage, frame: Frame | None, prompts: int) -> RoundView:
         facts=_facts(stage, prompts),
         figures=figures,
         training=training_figures(stage.metrics),
+        yields=yields,
+        examples=examples,
     )
 
 
 def training_figures(metrics: Sequence[Record]) -> list[Figure]:
     """Curves of the quantities that the log has; others are left out."""
+    training = Training("", metrics)
     found = []
-    for title, key, limits, level, note in _PANELS:
+    for quantity in QUANTITIES:
         lines = [
-            Curve("training step", "train", _points(metrics, key)),
-            Curve("dev pairs", "dev", _points(metrics, f"dev_{key}")),
+            Curve("training step", "train", training.points(quantity.key)),
+            Curve("dev pairs", "dev", training.points(f"dev_{quantity.key}")),
         ]
         if any(line.points for line in lines):
-            found.append(curves(title, lines, limits=limits, level=level, note=note))
+            found.append(
+                curves(
+                    quantity.title, lines, limits=quantity.limits, level=quantity.level,
+                    note=quantity.note,
+                )
+            )  # fmt: skip
     return found
-
-
-def _points(metrics: Sequence[Record], key: str) -> list[tuple[float, float]]:
-    return [
-        (row["step"], float(row[key]))
-        for row in metrics
-        if isinstance(row.get(key), int | float) and math.isfinite(row[key])
-    ]
-
-
-def _heights(values: Sequence[float | None], edges: Sequence[float]) -> list[int]:
-    return counted([value for value in values if value is not None], edges)
 
 
 def _sides(stage: Stage, values: Sequence[tuple[Continuation, float]]) -> dict[str, list[float]]:
@@ -116,31 +86,32 @@ def _sides(stage: Stage, values: Sequence[tuple[Continuation, float]]) -> dict[s
 
 def _scores(stage: Stage, frame: Frame) -> Figure:
     judged = [(item, item.score) for item in stage.continuations if item.score is not None]
-    limits = stage.thresholds
-    lines = []
-    if limits.rejected is not None:
-        lines.append(Line(limits.rejected, f"s_r = {limits.rejected:g}", "end"))
-    if limits.chosen is not None:
-        lines.append(Line(limits.chosen, f"s_c = {limits.chosen:g}"))
     abstained = sum(item.score is None for item in stage.continuations)
     mean = sum(score for _, score in judged) / len(judged)
     note = f"Mean {mean:.2f} over {len(judged):,} verdicts"
     note += f"; {abstained:,} without a score." if abstained else "."
     return histogram(
         "Judge’s score", _sides(stage, judged), frame.scores, label="score", names=SIDES,
-        lines=lines, tallest=frame.tallest_score, note=note,
+        lines=score_lines(stage.thresholds), tallest=frame.tallest_score, note=note,
     )  # fmt: skip
 
 
-def _repetition(stage: Stage, frame: Frame) -> Figure:
+def _repetition(stage: Stage, frame: Frame, truth: Sequence[float]) -> Figure:
     items = [(c, c.auto_bleu) for c in stage.continuations if c.auto_bleu is not None]
     delta = stage.thresholds.max_auto_bleu
     lines = [] if delta is None else [Line(delta, f"δ = {delta:g}")]
     above = sum(delta is not None and value > delta for _, value in items)
-    note = "" if delta is None else f"{above / len(items):.1%} repeat themselves more than δ."
+    note = ""
+    if delta is not None:
+        note = f"{above / len(items):.1%} repeat themselves more than δ"
+        if truth:
+            over = sum(value > delta for value in truth) / len(truth)
+            note += f"; of the recordings’ own continuations {over:.1%} do"
+        note = f"{note}.".replace("%", " %")
     return histogram(
-        "Auto-BLEU", _sides(stage, items), _REPETITION, label="auto-BLEU", names=SIDES,
-        lines=lines, tallest=frame.tallest_repetition, note=note.replace("%", " %"),
+        "Auto-BLEU", _sides(stage, items), REPETITION, label="auto-BLEU", names=SIDES,
+        lines=lines, tallest=frame.tallest_repetition, note=note,
+        outline=("recordings, as shares", truth) if truth else None,
     )  # fmt: skip
 
 

@@ -99,6 +99,16 @@ class RunData:
     samples: Sequence[Continuation]
     results: Results | None
 
+    @property
+    def spoken(self) -> dict[str, list[Continuation]]:
+        """The evaluation's continuations by system, in the order of the results."""
+        known = [system.name for system in self.results.systems] if self.results else []
+        found: dict[str, list[Continuation]] = {}
+        for item in self.samples:
+            found.setdefault(item.system, []).append(item)
+        order = [name for name in known if name in found]
+        return {name: found[name] for name in [*order, *sorted(found.keys() - set(known))]}
+
 
 def read_run(run: Path) -> RunData:
     """Read a run folder; StoreError if it is none, or if a file in it is damaged."""
@@ -147,13 +157,16 @@ def _rounds(run: Path, recipe: Record) -> list[Stage]:
 
 def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
     folder = run / name
-    drawn = list(_rows(folder / "continuations", "id", "prompt_id"))
-    speech = {row["id"]: row for row in _rows(folder / "speech", "id", "audio")}
-    texts = {row["id"]: row for row in _rows(folder / "transcripts", "id", "text", "auto_bleu")}
-    verdicts = {
-        row["id"]: row for row in _rows(folder / "verdicts", "id", "score", "rationale", "metrics")
+    drawn = list(stored_rows(folder / "continuations", "id", "prompt_id"))
+    speech = {row["id"]: row for row in stored_rows(folder / "speech", "id", "audio")}
+    texts = {
+        row["id"]: row for row in stored_rows(folder / "transcripts", "id", "text", "auto_bleu")
     }
-    pairs = list(_rows(folder / "pairs", "id", "split", "chosen_id", "rejected_id"))
+    verdicts = {
+        row["id"]: row
+        for row in stored_rows(folder / "verdicts", "id", "score", "rationale", "metrics")
+    }
+    pairs = list(stored_rows(folder / "pairs", "id", "split", "chosen_id", "rejected_id"))
     marks = {row["chosen_id"]: "chosen" for row in pairs}
     marks |= {row["rejected_id"]: "rejected" for row in pairs}
     merged = [
@@ -184,7 +197,7 @@ def _samples(run: Path) -> Iterator[Continuation]:
         "id", "prompt_id", "audio", "text", "auto_bleu", "score", "perplexity", "rationale",
     )  # fmt: skip
     for folder in sorted((run / "evaluation").glob("*/samples")):
-        for row in _rows(folder, *names):
+        for row in stored_rows(folder, *names):
             # stored relative to the evaluation's folder; older runs name it from the run's
             audio = row.get("audio")
             inside = audio is not None and (run / "evaluation" / audio).is_file()
@@ -197,7 +210,7 @@ def _prompt_rows(run: Path) -> Iterator[Record]:
         "id", "split", "prompt_text", "text", "continuation_text", "prompt_audio", "skipped",
     )  # fmt: skip
     for folder in (run / "prompts", *sorted(run.glob("round-*/prompts"))):
-        yield from _rows(folder, *names)
+        yield from stored_rows(folder, *names)
 
 
 def _prompt(run: Path, row: Record) -> Prompt:
@@ -236,8 +249,8 @@ def _inside(base: Path, name: str | None) -> Path | None:
     return base / name
 
 
-def _rows(folder: Path, *names: str) -> Iterator[Record]:
-    """Records with those of the named columns that the shards have; units are never read."""
+def stored_rows(folder: Path, *names: str) -> Iterator[Record]:
+    """Records with those of the named columns that the shards have, one by one."""
     for path in shard_paths(folder):
         try:
             with pq.ParquetFile(path) as file:

@@ -40,10 +40,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a dozen held-out prompts, only to be read; its report is not written."""
+    return make_run(tmp_path_factory.mktemp("compared") / "run", held_out=12, seconds=1.0)
+
+
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """The same run without its report, to be changed."""
-    return shutil.copytree(finished, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
+    """The same run without its page and figures, to be changed."""
+    return shutil.copytree(
+        finished, tmp_path / "run", ignore=shutil.ignore_patterns("report.html", "figures")
+    )
 
 
 def make_run(
@@ -130,7 +138,7 @@ def _prompt(out: Path, key: str, split: str, seconds: float, draw: random.Random
     return {
         "id": key, "split": split, "language": "en", "audio": f"{key}.ogg", "prompt_audio": audio,
         "prompt_text": _say(draw, 9), "continuation_text": _say(draw, 12), "text": "",
-        "units": [1, 2, 3], "cut": 1.2,
+        "units": [1, 2, 3], "utterance_units": [1, 2, 3, *_units(key, 0.0)], "cut": 1.2,
     }  # fmt: skip
 
 
@@ -207,9 +215,16 @@ def _evaluation(
             {
                 "id": key, "prompt_id": prompt["id"], "audio": audio, "text": _say(draw, 10),
                 "auto_bleu": 0.04, "score": 2.0 + shift, "perplexity": 40.0,
+                "units": _units(key + system, 0.8),
             }
         )  # fmt: skip
     _shard(out / "evaluation" / system / "samples", rows, SAMPLES)
+
+
+def _units(name: str, odd: float) -> list[int]:
+    """Forty units, of which the share `odd` is drawn from the upper half of the codebook."""
+    draw = random.Random(name)
+    return [draw.randrange(10) + (10 if draw.random() < odd else 0) for _ in range(40)]
 
 
 def _say(draw: random.Random, words: int) -> str:

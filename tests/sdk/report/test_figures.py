@@ -55,9 +55,12 @@ def test_a_histogram_stacks_to_heights_in_proportion() -> None:
         "Scores", {"rejected": [1.2] * 3, "chosen": [4.2] * 6}, bins(1, 5, 1),
         label="score", names=NAMES, lines=[Line(3, "s_c = 3")],
     )  # fmt: skip
-    bars = [node for node in parsed(drawn) if node.tag == "rect"]
+    rects = [node for node in parsed(drawn) if node.tag == "rect"]
+    bars = [node for node in rects if node.get("class") != "hatched"]
     assert [bar.get("class") for bar in bars] == ["rejected", "chosen"]
     assert float(bars[1].get("height")) == pytest.approx(2 * float(bars[0].get("height")), abs=0.2)
+    hatched = next(node for node in rects if node.get("class") == "hatched")
+    assert [hatched.get(key) for key in "xy"] == [bars[0].get(key) for key in "xy"]
     assert drawn.rows == [["1 to 2", "3", "0", "0"], ["4 to 5", "0", "0", "6"]]
     assert drawn.legend == [("rejected", "may be rejected"), ("chosen", "may be chosen")]
     threshold = next(node for node in parsed(drawn) if node.get("class") == "threshold")

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orality.errors import OralityError
+from orality.evaluation.results import read_results
+from orality.evaluation.tables import csv_table, latex_table, markdown_table
+from orality.report import write_report
+from orality.report.costs import StageCost, cost_rows, duration, stage_costs
+from orality.report.examples import extremes
+from orality.report.page import write_page
+from orality.report.run_data import Continuation, Prompt, RunData, Stage, Thresholds, read_run
+from orality.report.yield_table import round_yields, run_yields
+
+TABLES = ("table.md", "table.csv", "table.tex")
+
+
+def forget(run: Path) -> Path:
+    """Leave only what a run has stored of its work."""
+    for name in (*TABLES, "report.html"):
+        (run / name).unlink(missing_ok=True)
+    return run
+
+
+COMMAND = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "transformers", "peft"} or "orality_" in name:
+            raise ImportError(f"{name} is not installed")
+
+def load(*_, **__):
+    raise AssertionError("a report needs no component")
+
+sys.meta_path.insert(0, Refuse())
+import orality.plugins
+orality.plugins.load = load
+from orality.cli import main
+sys.argv = ["orality", "report", *sys.argv[1:]]
+main()
+"""
+
+
+def test_one_command_makes_all_anew_without_any_component_or_model_library(run: Path) -> None:
+    forget(run)
+    stored = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    options = ["--prompts", "40", "--audio-mb", "0.1"]
+    found = subprocess.run(
+        [sys.executable, "-c", COMMAND, str(run), *options], capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == str(run / "report.html")
+    results = read_results(run / "results.json")
+    for name, text in zip(
+        TABLES, (markdown_table(results), csv_table(results), latex_table(results)), strict=True
+    ):
+        assert (run / name).read_text(encoding="utf-8") == text
+    assert (run / "figures" / "curriculum.svg").is_file()
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "would have made this file too large" in page
+    assert sum(map(len, re.findall(r'src="(data:[^"]*)"', page))) <= 100_000
+    assert {path: path.read_bytes() for path in stored} == stored
+
+
+def test_a_run_that_has_only_begun_gets_what_there_is(run: Path) -> None:
+    forget(run)
+    for name in ("evaluation", "round-2", "round-1"):
+        shutil.rmtree(run / name)
+    (run / "results.json").unlink()
+    write_report(run, max_prompts=1)
+    assert not any((run / name).exists() for name in TABLES)
+    assert not (run / "figures").exists()
+
+
+def stage(rows: list[tuple[str, float | None, float]], **pairs: int) -> Stage:
+    items = [
+        Continuation(f"{prompt}-{index}", prompt, Path("a"), "words", bleu, score, None, "")
+        for index, (prompt, score, bleu) in enumerate(rows)
+    ]
+    return Stage("round-1", "Round 1", Thresholds(2, 4, 0.1), items, {}, pairs, [], False)
+
+
+ROWS = [
+    ("a", 5, 0.0), ("a", 1, 0.0),  # a pair under any thresholds
+    ("b", 3, 0.0), ("b", 2, 0.0),  # only where 3 may be chosen
+    ("c", 5, 0.0), ("c", 4, 0.5),  # a pair because the second repeats itself
+    ("d", 5, 0.5), ("d", None, 0.0),  # never: nothing may be chosen
+]  # fmt: skip
+
+
+def test_yields_of_other_thresholds_follow_equation_2() -> None:
+    found = {(row.rejected, row.chosen): row for row in round_yields(stage(ROWS), [])}
+    assert {key: row.pairs for key, row in found.items()} == {
+        (1, 2): 2, (1, 3): 2, (1, 4): 2, (1, 5): 2, (2, 3): 3, (2, 4): 2, (2, 5): 2,
+        (3, 4): 2, (3, 5): 2, (4, 5): 2,
+    }  # fmt: skip
+    assert [key for key, row in found.items() if row.used] == [(2, 4)]
+    assert found[2, 3].share == 3 / 4
+
+
+def test_the_thresholds_in_use_count_the_pairs_that_were_stored() -> None:
+    found = round_yields(stage(ROWS, train=1), [])
+    assert next(row.pairs for row in found if row.used) == 1
+
+
+def test_nothing_judged_yields_nothing() -> None:
+    assert round_yields(stage([("a", None, 0.0)]), []) == []
+
+
+def test_every_round_is_shown_under_the_thresholds_of_all(finished: Path) -> None:
+    rows = run_yields(read_run(finished))
+    used = [(row.round, row.rejected, row.chosen) for row in rows if row.used]
+    assert used == [("Round 1", 1.5, 3), ("Round 2", 2, 4)]
+    assert ("Round 2", 1.5, 3) in {(row.round, row.rejected, row.chosen) for row in rows}
+
+
+def test_costs_of_a_stage_add_up_over_sessions(tmp_path: Path) -> None:
+    lines = [
+        {"stage": "verdicts", "seconds": 30.0, "rows": 100, "done": 100, "dollars": 0.5},
+        {"stage": "speech", "seconds": 4.0, "rows": 10, "done": 10, "dollars": None},
+        {"stage": "verdicts", "seconds": 10.0, "rows": 100, "done": 200, "dollars": 0.25},
+        {"stage": "speech", "seconds": "long", "rows": True},
+        {"seconds": 3},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + '\n{"stage": "ver'
+    (tmp_path / "metrics.jsonl").write_text(text)
+    found = stage_costs(tmp_path)
+    assert found == [
+        StageCost("verdicts", 200, 40.0, 0.75), StageCost("speech", 10, 4.0, None),
+    ]  # fmt: skip
+    assert cost_rows(found) == [
+        ["verdicts", "200", "40.0 s", "5.0", "0.75"],
+        ["speech", "10", "4.0 s", "2.5", "–"],
+        ["together", "", "44.0 s", "", "0.75"],
+    ]
+    assert stage_costs(tmp_path / "elsewhere") == []
+
+
+def test_durations_are_read_at_a_glance() -> None:
+    assert [duration(seconds) for seconds in (4.16, 185, 7620, 59.96)] == [
+        "4.2 s", "3 min 05 s", "2 h 07 min", "60.0 s",
+    ]  # fmt: skip
+
+
+def test_costs_are_on_the_page_where_the_run_kept_them(run: Path) -> None:
+    row = {"time": "x", "stage": "<b>judge", "done": 3, "seconds": 2, "rows": 3, "dollars": 0.1}
+    (run / "metrics.jsonl").write_text(json.dumps(row))
+    page = write_page(read_run(run), None, max_prompts=0).read_text(encoding="utf-8")
+    assert 'id="costs"' in page
+    assert "&lt;b&gt;judge" in page
+
+
+def test_best_and_worst_are_of_different_prompts() -> None:
+    rows = [("a", 5, 0.0), ("a", 1, 0.0), ("b", 4, 0.0), ("c", 2, 0.0), ("d", None, 0.0)]
+    prompt = {key: Prompt(key, "train", "", "", None, None) for key in "abcd"}
+    run = RunData(Path("r"), {}, "", {}, prompt, [], [], [], None)
+    items = stage([(key, score, 0.0) for key, score, _ in rows]).continuations
+    items = [Continuation(i.id, i.prompt_id, None, "", 0.0, i.score, None, "") for i in items]
+    found = extremes(run, "Round 1", items, count=3)
+    assert [example.take.item.score for example in found.best] == [5]
+    assert [example.take.item.score for example in found.worst] == [2]
+    assert extremes(run, "Round 1", items[:2], count=3) is None
+
+
+def test_a_damaged_table_of_results_stops_the_report(run: Path) -> None:
+    (run / "results.json").write_text("[]")
+    with pytest.raises(OralityError, match=r"results.json"):
+        write_report(run)

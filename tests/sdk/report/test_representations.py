@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orality.errors import StoreError
+from orality.report.embedding import embed_in_plane, principal_components
+from orality.report.golden_gap import golden_gap
+from orality.report.representations import (
+    FILE,
+    Representations,
+    read_representations,
+    store_representations,
+)
+from orality.report.stored_units import golden_units
+from orality.report.unit_counts import unit_count_vectors
+
+
+def given(count: int = 30) -> Representations:
+    draw = np.random.default_rng(0)
+    prompts = [f"p{number}" for number in range(count)]
+    vectors = np.concatenate([draw.normal(shift, 1, (count, 4)) for shift in (0, 0.1, 4)])
+    systems = ["golden"] * count + ["near"] * count + ["far"] * count
+    return Representations("mean hidden states", vectors, systems, prompts * 3)
+
+
+def test_units_are_counted_alone_and_in_pairs() -> None:
+    # units 1, 2 and the pair (1, 2), which occurs three times, before (2, 1), which does twice
+    found = unit_count_vectors([[1, 2, 1, 2], [2, 1, 2]], bigrams=1)
+    expected = [[2 / 4, 2 / 4, 2 / 3], [1 / 3, 2 / 3, 1 / 2]]
+    assert found == pytest.approx(np.sqrt(expected))
+
+
+def test_a_recording_without_its_prompt_is_what_is_golden(compared: Path) -> None:
+    units = golden_units(compared)
+    assert len(units) == 16
+    assert {len(found) for found in units.values()} == {40}
+
+
+def test_stored_units_are_compared_on_held_out_prompts(compared: Path) -> None:
+    found = read_representations(compared)
+    assert found.kind == "counts of units"
+    assert set(found.systems) == {"golden", "pre-trained", "aligned round 1", "aligned round 2"}
+    assert len(set(found.prompts)) == 12
+    gap = golden_gap(found, order=["pre-trained"])
+    assert next(name for name, _ in gap.separations) == "pre-trained"
+    assert all(apart.auc > 0.9 for _, apart in gap.separations)
+
+
+def test_representations_of_ones_own_come_first(run: Path) -> None:
+    store_representations(run, given())
+    found = read_representations(run)
+    assert (found.kind, found.vectors.shape) == ("mean hidden states", (90, 4))
+    apart = dict(golden_gap(found).separations)
+    assert apart["far"].auc > 0.95 > 0.7 > apart["near"].auc
+
+
+def test_stored_representations_that_do_not_fit_are_refused(run: Path) -> None:
+    found = given()
+    with pytest.raises(StoreError, match="one of each for every row"):
+        store_representations(
+            run, Representations("x", found.vectors[:5], found.systems, found.prompts)
+        )
+    with pytest.raises(StoreError, match="no representation has the system 'golden'"):
+        store_representations(
+            run, Representations("x", found.vectors, ["other"] * 90, found.prompts)
+        )
+
+
+def test_objects_are_never_read_from_representations(run: Path) -> None:
+    trap = np.array([Trap()], dtype=object)
+    np.savez(run / FILE, kind=np.array("x"), vectors=trap, systems=trap, prompts=trap)
+    with pytest.raises(StoreError, match="cannot be read as representations"):
+        read_representations(run)
+
+
+class Trap:
+    def __reduce__(self) -> object:
+        return (pytest.fail, ("an object was unpickled",))
+
+
+def test_a_torn_file_is_named(run: Path) -> None:
+    path = store_representations(run, given())
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(StoreError, match=FILE):
+        read_representations(run)
+
+
+def test_principal_components_keep_distances_in_a_plane() -> None:
+    flat = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0], [3, 4, 0]])
+    found, shares = principal_components(flat, 2)
+    assert np.linalg.norm(found[0] - found[3]) == pytest.approx(5)
+    assert shares == pytest.approx([0.64, 0.36])
+
+
+def test_without_scikit_learn_components_are_shown_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with caplog.at_level(logging.INFO, logger="orality.report.embedding"):
+        found = embed_in_plane(given().vectors)
+    assert found.method == "PCA"
+    assert "% of the variance" in found.settings
+    assert "pip install 'orality[figures]'" in caplog.text
+
+
+def test_t_sne_keeps_what_is_apart_apart_and_repeats_itself() -> None:
+    pytest.importorskip("sklearn", reason="t-SNE needs scikit-learn")
+    draw = np.random.default_rng(0)
+    vectors = np.concatenate([draw.normal(0, 1, (20, 6)), draw.normal(20, 1, (20, 6))])
+    one, other = embed_in_plane(vectors, seed=3), embed_in_plane(vectors, seed=3)
+    assert one.method == "t-SNE"
+    assert "seed 3" in one.settings
+    assert np.array_equal(one.coordinates, other.coordinates)
+    near, far = one.coordinates[:20], one.coordinates[20:]
+    spread = max(np.ptp(near, axis=0).max(), np.ptp(far, axis=0).max())
+    assert np.linalg.norm(near.mean(axis=0) - far.mean(axis=0)) > spread
