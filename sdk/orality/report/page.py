@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from orality.report.costs import cost_rows, stage_costs
+from orality.report.costs import cost_rows
 from orality.report.curriculum_tracks import curriculum_systems, tracks_of
 from orality.report.distributions import repetition, system_scores, true_repetition
 from orality.report.drawn_lines import outlines, track_figure
@@ -94,7 +94,7 @@ def render(
         titles={stage.name: stage.title for stage in run.rounds},
         omissions=[_omitted(evaluation), _omitted(rounds)],
         sound_megabytes=f"{(audio_bytes - left + evaluation.size + rounds.size) / 1e6:.1f}",
-        costs=cost_rows(stage_costs(run.path)),
+        costs=cost_rows(run.path),
         provenance=provenance(run),
         skipped=[item for item in run.prompts.values() if item.skipped is not None],
     )

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from orality.errors import StoreError
 from orality.evaluation.results import Results, read_results
-from orality.store import read_json
-from orality.store.shards import shard_paths
+from orality.store import read_json, read_shard, shard_paths
 
 Record = dict[str, Any]
 
@@ -252,16 +249,7 @@ def _inside(base: Path, name: str | None) -> Path | None:
 def stored_rows(folder: Path, *names: str) -> Iterator[Record]:
     """Records with those of the named columns that the shards have, one by one."""
     for path in shard_paths(folder):
-        try:
-            with pq.ParquetFile(path) as file:
-                columns = [name for name in names if name in file.schema_arrow.names]
-                rows = file.read(columns=columns).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(
-                f"shard {path} is damaged ({error}); delete it and run the same command again: "
-                "only its records are made anew"
-            ) from error
-        yield from rows
+        yield from read_shard(path, list(names))
 
 
 def _metrics(path: Path) -> Iterator[Record]:

@@ -12,8 +12,9 @@ import pytest
 from orality.errors import OralityError
 from orality.evaluation.results import read_results
 from orality.evaluation.tables import csv_table, latex_table, markdown_table
+from orality.progress import duration
 from orality.report import write_report
-from orality.report.costs import StageCost, cost_rows, duration, stage_costs
+from orality.report.costs import cost_rows
 from orality.report.examples import extremes
 from orality.report.page import write_page
 from orality.report.run_data import Continuation, Prompt, RunData, Stage, Thresholds, read_run
@@ -122,32 +123,20 @@ def test_every_round_is_shown_under_the_thresholds_of_all(finished: Path) -> Non
     assert ("Round 2", 1.5, 3) in {(row.round, row.rejected, row.chosen) for row in rows}
 
 
-def test_costs_of_a_stage_add_up_over_sessions(tmp_path: Path) -> None:
+def test_costs_are_told_by_stage_and_together(tmp_path: Path) -> None:
     lines = [
-        {"stage": "verdicts", "seconds": 30.0, "rows": 100, "done": 100, "dollars": 0.5},
-        {"stage": "speech", "seconds": 4.0, "rows": 10, "done": 10, "dollars": None},
-        {"stage": "verdicts", "seconds": 10.0, "rows": 100, "done": 200, "dollars": 0.25},
-        {"stage": "speech", "seconds": "long", "rows": True},
-        {"seconds": 3},
+        {"round": "round-1", "stage": "verdicts", "seconds": 30.0, "rows": 100, "dollars": 0.5},
+        {"round": "round-1", "stage": "speech", "seconds": 4.0, "rows": 10, "dollars": 0.0},
+        {"round": "round-1", "stage": "verdicts", "seconds": 10.0, "rows": 100, "dollars": 0.25},
     ]
     text = "\n".join(json.dumps(line) for line in lines) + '\n{"stage": "ver'
     (tmp_path / "metrics.jsonl").write_text(text)
-    found = stage_costs(tmp_path)
-    assert found == [
-        StageCost("verdicts", 200, 40.0, 0.75), StageCost("speech", 10, 4.0, None),
-    ]  # fmt: skip
-    assert cost_rows(found) == [
-        ["verdicts", "200", "40.0 s", "5.0", "0.75"],
-        ["speech", "10", "4.0 s", "2.5", "–"],
-        ["together", "", "44.0 s", "", "0.75"],
+    assert cost_rows(tmp_path) == [
+        ("round-1", "verdicts", "200", duration(40), "5.0", "0.75"),
+        ("round-1", "speech", "10", duration(4), "2.5", "–"),
+        ("together", "", "", duration(44), "", "0.75"),
     ]
-    assert stage_costs(tmp_path / "elsewhere") == []
-
-
-def test_durations_are_read_at_a_glance() -> None:
-    assert [duration(seconds) for seconds in (4.16, 185, 7620, 59.96)] == [
-        "4.2 s", "3 min 05 s", "2 h 07 min", "60.0 s",
-    ]  # fmt: skip
+    assert cost_rows(tmp_path / "elsewhere") == []
 
 
 def test_costs_are_on_the_page_where_the_run_kept_them(run: Path) -> None:
