@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["describe_rounds", "write_report"]
+if TYPE_CHECKING:
+    from orality.protocols import SpeechLM
+
+__all__ = ["describe_rounds", "store_hidden_states", "write_report"]
 
 
 def describe_rounds(run: Path, *, examples: int = 3) -> str:
@@ -30,3 +34,17 @@ def write_report(run: Path, *, max_prompts: int = 40, audio_megabytes: float = 2
     from orality.report.everything import write_everything
 
     return write_everything(Path(run), max_prompts=max_prompts, audio_megabytes=audio_megabytes)
+
+
+def store_hidden_states(run: Path, slm: SpeechLM, *, layer: int = -1) -> Path:
+    """Let a report compare golden and synthetic speech by a model's mean hidden states.
+
+    Without them it compares counts of units. `layer`: 0 the embeddings, -1 the last. Returns the
+    file that was written. Raises EvaluationError where the run has stored no units to compare or
+    the model gives no hidden states.
+    """
+    from orality.report.hidden_states import hidden_state_representations
+    from orality.report.representations import store_representations
+
+    found = hidden_state_representations(Path(run), slm, layer=layer)
+    return store_representations(Path(run), found)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from orality.report.embedding import embed_in_plane
 from orality.report.listening import spread
-from orality.report.representations import GOLDEN, Representations
+from orality.report.representations import Representations
 from orality.report.separation import Separation, separation
+from orality.report.stored_units import GOLDEN
 
 SHOWN = 3  # systems in the picture
 MOST_POINTS = 240  # of each system in the picture

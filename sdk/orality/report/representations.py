@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality.errors import StoreError
-from orality.report.stored_units import golden_units, synthetic_units
+from orality.report.stored_units import GOLDEN, stretches
 from orality.report.unit_counts import unit_count_vectors
 from orality.store import atomic_write
 
-GOLDEN = "golden"
 FILE = "representations.npz"
-MOST_PROMPTS = 400
-MIN_UNITS = 20  # a shorter stretch says little about how units follow each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +88,12 @@ def _check(found: Representations, where: str) -> None:
 
 
 def _counted(run: Path) -> Representations | None:
-    """Continuations of the same prompts cut to the same length, so that length is no cue."""
-    truth = golden_units(run)
-    spoken = synthetic_units(run, truth, most=MOST_PROMPTS)
-    names, prompts, sequences = [], [], []
-    shared = set.intersection(*(set(found) for found in spoken.values())) if spoken else set()
-    for prompt in sorted(shared):
-        said = [(name, units) for name, found in spoken.items() for units in found[prompt]]
-        length = min(len(truth[prompt]), *(len(units) for _, units in said))
-        if length < MIN_UNITS:
-            continue
-        for name, units in [(GOLDEN, truth[prompt]), *said]:
-            names.append(name)
-            prompts.append(prompt)
-            sequences.append(units[:length])
-    if not sequences:
+    found = stretches(run)
+    if not found:
         return None
-    return Representations("counts of units", unit_count_vectors(sequences), names, prompts)
+    return Representations(
+        "counts of units",
+        unit_count_vectors([stretch.units for stretch in found]),
+        [stretch.system for stretch in found],
+        [stretch.prompt for stretch in found],
+    )

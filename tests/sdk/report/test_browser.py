@@ -20,6 +20,8 @@ from orality.report.run_data import read_run
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright to drive a browser"
 )
+pytestmark = pytest.mark.browser
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 VISIBLE = ".take:visible"

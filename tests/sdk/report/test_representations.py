@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
 
-from orality.errors import StoreError
+from orality.errors import EvaluationError, StoreError
+from orality.report import store_hidden_states
 from orality.report.embedding import embed_in_plane, principal_components
 from orality.report.golden_gap import golden_gap
 from orality.report.representations import (
@@ -16,8 +20,9 @@ from orality.report.representations import (
     read_representations,
     store_representations,
 )
-from orality.report.stored_units import golden_units
+from orality.report.stored_units import golden_units, stretches
 from orality.report.unit_counts import unit_count_vectors
+from orality.testing.toy_slm import random_slm
 
 
 def given(count: int = 30) -> Representations:
@@ -57,6 +62,49 @@ def test_representations_of_ones_own_come_first(run: Path) -> None:
     assert (found.kind, found.vectors.shape) == ("mean hidden states", (90, 4))
     apart = dict(golden_gap(found).separations)
     assert apart["far"].auc > 0.95 > 0.7 > apart["near"].auc
+
+
+def test_hidden_states_of_a_model_can_be_compared(compared: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(compared, tmp_path / "run")
+    slm = random_slm()
+    store_hidden_states(run, slm, layer=1)
+    found = read_representations(run)
+    assert found.kind == "mean hidden states, layer 1"
+    assert found.vectors.shape == (12 * 4, 32)
+    stretch = next(item for item in stretches(run) if item.system == "pre-trained")
+    ids = torch.tensor([[*stretch.before, *stretch.units]]) + 2  # the toy's offset
+    with torch.no_grad():
+        states = slm.module(input_ids=ids, output_hidden_states=True).hidden_states[1][0, 3:]
+    row = list(zip(found.systems, found.prompts, strict=True)).index(
+        ("pre-trained", stretch.prompt)
+    )
+    assert found.vectors[row] == pytest.approx(states.mean(dim=0).double().numpy(), abs=1e-6)
+
+
+def test_a_model_without_hidden_states_is_named(compared: Path) -> None:
+    class Bare(torch.nn.Linear):
+        def forward(self, **_: object) -> object:
+            return object()
+
+    slm = random_slm().with_module(Bare(1, 1))
+    with pytest.raises(EvaluationError, match="Bare gives no hidden states"):
+        store_hidden_states(compared, slm)
+    assert not (compared / FILE).exists()
+
+
+def test_stretches_of_a_prompt_are_equally_long(compared: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(compared, tmp_path / "run")
+    path = run / "evaluation" / "pre-trained" / "samples" / "shard-00000.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["units"], rows[1]["units"] = rows[0]["units"][:25], rows[1]["units"][:19]
+    pq.write_table(table.from_pylist(rows, schema=table.schema), path)
+    found = stretches(run)
+    lengths = {item.prompt: len(item.units) for item in found}
+    assert lengths[rows[0]["prompt_id"]] == 25
+    assert rows[1]["prompt_id"] not in lengths  # 19 units say too little
+    assert len(found) == 11 * 4
+    assert all(len(item.units) == lengths[item.prompt] for item in found)
 
 
 def test_stored_representations_that_do_not_fit_are_refused(run: Path) -> None:
