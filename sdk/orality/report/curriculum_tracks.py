@@ -69,13 +69,16 @@ def measured_tracks(results: Results | None) -> list[Track]:
 
 
 def feedback_tracks(rounds: Sequence[Stage]) -> list[Track]:
-    """What the samples of each round were like, and how many prompts gave a pair of them."""
+    """What the samples of each round were like, and how many prompts gave a pair of them.
+
+    None before the second round.
+    """
     tracks = [
         Track("Score of the samples ↑", _means(rounds, lambda item: item.score)),
         Track("Auto-BLEU of the samples (%) ↓", _means(rounds, _percent_repeated), digits=1),
         Track("Prompts that gave a pair (%)", _yields(rounds), digits=1),
     ]
-    return [track for track in tracks if track.steps]
+    return [track for track in tracks if len(track.steps) > 1]
 
 
 def tracks_of(run: RunData) -> list[Track]:

@@ -14,7 +14,7 @@ def write_clouds(folder: Path, name: str, gap: GoldenGap) -> list[Path]:
     count = len(gap.clouds)
     width = style.COLUMN if count == 1 else style.PAGE
     with style.canvas(
-        1, count, width=width, height=0.75 + width / max(count, 2) * 0.8, sharex=True, sharey=True
+        1, count, width=width, height=0.85 + width / max(count, 2) * 0.8, sharex=True, sharey=True
     ) as (figure, grid):
         for axes, cloud in zip(grid, gap.clouds, strict=True):
             axes.scatter(
@@ -33,8 +33,10 @@ def write_clouds(folder: Path, name: str, gap: GoldenGap) -> list[Path]:
             axes.set_yticks([])
             axes.spines[["top", "right"]].set_visible(True)
         handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, handlelength=1)
-        figure.supxlabel(f"{gap.settings}; {gap.kind}", fontsize=7, x=0.99, ha="right")
+        figure.legend(
+            handles, labels, loc="outside lower left", ncols=2, handlelength=1, alignment="left",
+            title=f"{gap.settings}; {gap.kind}", title_fontsize=7,
+        )  # fmt: skip
         return style.save(figure, folder, name, _points(gap))
 
 

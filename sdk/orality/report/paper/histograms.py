@@ -92,15 +92,17 @@ def _lines(axes: Axes, panel: Panel) -> None:
 
 
 def _end(data: Histograms) -> tuple[float, float]:
-    """Where the axis ends, and the largest share of a group beyond; a long thin tail is cut."""
+    """Where the axis ends, and the largest share of a group beyond; a long thin tail is cut.
+
+    At least half of the axis stays, which leaves room for the legend.
+    """
     if not data.trim:
         return data.edges[-1], 0.0
     groups = [counts for panel in data.panels for counts in panel.groups.values() if sum(counts)]
-    least = max((line.at for panel in data.panels for line in panel.lines), default=data.edges[0])
-    for index, edge in enumerate(data.edges[1:], start=1):
+    for index in range(len(data.edges) // 2, len(data.edges) - 1):
         beyond = max(sum(counts[index:]) / sum(counts) for counts in groups)
-        if edge > least and beyond < _TAIL:
-            return edge, beyond
+        if beyond < _TAIL:
+            return data.edges[index], beyond
     return data.edges[-1], 0.0
 
 

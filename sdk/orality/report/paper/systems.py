@@ -36,7 +36,7 @@ def write_systems(
                     axes.axvline(value, **style.DASHED)
             unit = " (%)" if column.scale == 100 else ""
             axes.set_title(style.escaped(f"{column.label}{unit} {column.arrow}"))
-            axes.locator_params(axis="x", nbins=4)
+            axes.locator_params(axis="x", nbins=3)
         for axes in grid[len(shown) :]:
             axes.remove()
         grid[0].set_yticks(range(len(names)), [style.escaped(name) for name in names])
