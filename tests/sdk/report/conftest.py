@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,6 @@ from orality.audio import write_audio
 from orality.evaluation.results import Comparison, Metric, Results, System, write_results
 from orality.evaluation.statistics import Interval
 from orality.feedback.schemas import CONTINUATIONS, PAIRS, PROMPTS, SPEECH, TRANSCRIPTS, VERDICTS
-from orality.report import write_report
 from orality.store import write_json, write_shard
 from orality.types import Waveform
 
@@ -32,11 +34,43 @@ RECIPE = {
 }
 
 
+COMMAND = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "transformers", "peft"} or "orality_" in name:
+            raise ImportError(f"{name} is not installed")
+
+def load(*_, **__):
+    raise AssertionError("a report needs no component")
+
+sys.meta_path.insert(0, Refuse())
+import orality.plugins
+orality.plugins.load = load
+from orality.cli import main
+sys.argv = ["orality", "report", *sys.argv[1:]]
+main()
+"""
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run and its report, only to be read: 4 prompts, 1 held out, 2 rounds of 3."""
+    """A finished run and its report, only to be read: 4 prompts, 1 held out, 2 rounds of 3.
+
+    The report is made as a user makes it, where no component and no model library can be imported;
+    `stored.json` beside the run has the digests of what was there before.
+    """
     run = make_run(tmp_path_factory.mktemp("finished") / "run")
-    write_report(run)
+    stored = {
+        str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in run.rglob("*")
+        if path.is_file()
+    }
+    (run.parent / "stored.json").write_text(json.dumps(stored))
+    made = subprocess.run([sys.executable, "-c", COMMAND, str(run)], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == f"{run / 'report.html'}\n"
     return run
 
 
