@@ -41,9 +41,9 @@ def test_units_are_counted_alone_and_in_pairs() -> None:
 
 
 def test_a_recording_without_its_prompt_is_what_is_golden(compared: Path) -> None:
-    units = golden_units(compared)
-    assert len(units) == 16
-    assert {len(found) for found in units.values()} == {40}
+    heard, after = golden_units(compared, {"story-000", "story-004"})
+    assert heard == {"story-000": [1, 2, 3], "story-004": [1, 2, 3]}
+    assert {len(found) for found in after.values()} == {40}
 
 
 def test_stored_units_are_compared_on_held_out_prompts(compared: Path) -> None:
@@ -105,6 +105,24 @@ def test_stretches_of_a_prompt_are_equally_long(compared: Path, tmp_path: Path) 
     assert rows[1]["prompt_id"] not in lengths  # 19 units say too little
     assert len(found) == 11 * 4
     assert all(len(item.units) == lengths[item.prompt] for item in found)
+
+
+def test_before_an_evaluation_the_rounds_are_compared(compared: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(compared, tmp_path / "run")
+    shutil.rmtree(run / "evaluation")
+    for number in (1, 2):
+        path = run / f"round-{number}" / "continuations" / "shard-00000.parquet"
+        table = pq.read_table(path)
+        rows = [{**row, "units": [4, 5] * 15} for row in table.to_pylist()]
+        # the second round went on from only two of the four prompts
+        rows = [row for row in rows if number == 1 or row["prompt_id"] < "story-002"]
+        pq.write_table(table.from_pylist(rows, schema=table.schema), path)
+    found = stretches(run)
+    assert {item.system for item in found} == {
+        "golden", "sampled in round 1", "sampled in round 2",
+    }  # fmt: skip
+    assert {item.prompt for item in found} == {"story-000", "story-001"}
+    assert len(found) == 2 * (1 + 3 + 3)
 
 
 def test_stored_representations_that_do_not_fit_are_refused(run: Path) -> None:
