@@ -25,6 +25,7 @@ from orality.evaluation.further_judges import FurtherJudge
 from orality.evaluation.generation import GenerationMetric, Observation, Spoken
 from orality.evaluation.generation_choices import generation_metrics
 from orality.evaluation.gslm import gslm_auto_bleu, repeated_share, self_bleu, self_bleus, vert
+from orality.evaluation.likelihood import predicted_tokens
 from orality.evaluation.nisqa_mos import nisqa
 from orality.evaluation.of_recipe import check_metrics, further_judges
 from orality.evaluation.packed_scoring import log_likelihoods
@@ -123,6 +124,7 @@ __all__ = [
     "perplexity",
     "perplexity_vert_tradeoff",
     "pool_seeds",
+    "predicted_tokens",
     "prosody_correlation",
     "prosody_min_mae",
     "prosody_std",
