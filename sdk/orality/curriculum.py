@@ -7,7 +7,7 @@ where it stopped when the same call is made again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from orality.progress import Progress, silent
 from orality.recipe import Recipe
 from orality.rounds import make_round, prompts_of, reselect_round, train_baselines
 from orality.session import Session
+from orality.tracking import Tracker
 from orality.types import PreferencePair
 
 logger = logging.getLogger(__name__)
@@ -30,13 +31,15 @@ def align(
     *,
     progress: Progress = silent,
     workers: Workers | None = None,
+    trackers: Mapping[str, Tracker] | None = None,
 ) -> dict[str, Any]:
     """Run a recipe from corpus to report and return what `results.json` holds.
 
     Leaves in `out` the adapters, all data, `results.json`, `table.md` and `report.html`. `workers`:
-    who makes the pairs, this process for None; see `orality.factory`.
+    who makes the pairs, this process for None; see `orality.factory`. `trackers`: by name, further
+    ones than the recipe's.
     """
-    session = Session(recipe, out, progress, workers)
+    session = Session(recipe, out, progress, workers, trackers)
     with session.open():
         prompts = prompts_of(session)
         adapters: list[Path] = []
@@ -68,15 +71,20 @@ def build_pairs(
     *,
     progress: Progress = silent,
     workers: Workers | None = None,
+    trackers: Mapping[str, Tracker] | None = None,
 ) -> Path:
     """Make the first round's preference pairs; returns their folder, `out`/round-1/pairs.
 
-    `workers`: who makes them, this process for None; see `orality.factory`.
+    `workers`: who makes them, this process for None; see `orality.factory`. `trackers`: by name,
+    further ones than the recipe's.
     """
-    session = Session(recipe, out, progress, workers)
+    session = Session(recipe, out, progress, workers, trackers)
     with session.open():
         thresholds = session.recipe.rounds[0]
-        return make_round(session, prompts_of(session), "round-1", thresholds, [])
+        pairs = make_round(session, prompts_of(session), "round-1", thresholds, [])
+        with session.tracked("round-1").opened():
+            pass  # what the thresholds yield
+        return pairs
 
 
 def reselect_pairs(
@@ -120,13 +128,15 @@ def train(
     out: str | Path,
     *,
     dev_pairs: Sequence[PreferencePair] = (),
+    trackers: Mapping[str, Tracker] | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Train an adapter on pairs (a folder of shards, or values); returns the adapter's folder.
 
-    `out` becomes the training's own folder: `out`/train and `out`/adapter.
+    `out` becomes the training's own folder: `out`/train and `out`/adapter. `trackers`: by name,
+    further ones than the recipe's.
     """
-    session = Session(recipe, out, progress)
+    session = Session(recipe, out, progress, trackers=trackers)
     given: Sequence[PreferencePair]
     if isinstance(pairs, str | Path):
         folder = Path(pairs)
@@ -136,7 +146,7 @@ def train(
     else:
         given = pairs
     with session.run.lock():
-        return session.train_pairs(given, dev_pairs, Path(out), [])
+        return session.train_pairs(given, dev_pairs, Path(out), [], session.tracked("train"))
 
 
 def evaluate(

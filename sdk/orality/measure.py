@@ -20,6 +20,7 @@ from orality.options import verdicts_of
 from orality.rounds import max_new_units
 from orality.session import PRETRAINED, Session, units_of
 from orality.store import atomic_write
+from orality.tracked_figures import result_figures
 
 
 def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
@@ -84,6 +85,9 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
     for name in ("results.json", "table.md"):
         data = (folder / name).read_bytes()
         atomic_write(session.run.path / name, partial(_write, data=data))
+    with session.tracked("evaluation").opened(-1) as log:
+        for step, figures in enumerate(result_figures(results)):
+            log(figures, step)
     return results.to_dict()
 
 

@@ -30,8 +30,9 @@ from orality.options import (
     verdicts_of,
 )
 from orality.plugins import Registry, load
+from orality.tracking.options import TrackerOptions
 
-NOT_FINGERPRINTED = {"cluster", "description", "local_only"}
+NOT_FINGERPRINTED = {"cluster", "description", "local_only", "tracking"}
 ROUND_STAGES = ("continuations", "speech", "transcripts", "verdicts", "pairs")
 
 
@@ -60,6 +61,8 @@ class Recipe(Section):
     training: TrainingOptions
     baselines: Baselines = Baselines()
     evaluation: EvaluationOptions = EvaluationOptions()
+    tracking: list[TrackerOptions] = Field(default_factory=list)
+    """Who follows the run, beyond the JSON lines in its folder."""
     cluster: dict[str, Pool] = Field(default_factory=dict)
     """How each stage is sized on a Ray cluster, by its name: no result depends on it."""
 
@@ -113,7 +116,7 @@ class Recipe(Section):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over everything in the recipe but its description."""
+        """sha256 over everything in the recipe that results can depend on."""
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
         for name in ("metrics", "resynthesis"):  # nothing that is stored depends on them
             data["evaluation"].pop(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +35,8 @@ from orality.progress import Progress
 from orality.protocols import SpeechLM
 from orality.recipe import Recipe, kind_of
 from orality.store import Run
+from orality.tracked_figures import yield_figures
+from orality.tracking import Tracked, Tracker, open_trackers
 from orality.types import PreferencePair, Units
 from orality.weights import WeightFile
 
@@ -53,12 +55,20 @@ class Session:
         out: str | Path,
         progress: Progress,
         workers: Workers | None = None,
+        trackers: Mapping[str, Tracker] | None = None,
     ) -> None:
         self.recipe, self.run, self.progress = Recipe.load(recipe), Run(out), progress
         self.registry, self.workers = load(), workers
         self.stack = self.recipe.check(self.registry)
         check_metrics(self.recipe, self.registry)
         self.components = LazyComponents(self.recipe, self.registry, self._note_weights)
+        self.tracker = open_trackers(
+            self.recipe.tracking,
+            self.run.path / "tracking",
+            project=self.recipe.name,
+            local_only=self.recipe.local_only,
+            further=trackers,
+        )
         self._opened = False
 
     @contextmanager
@@ -113,6 +123,17 @@ class Session:
         with finishing_on_interrupt() as asked_to_stop:
             workers(order, jobs, tell, asked_to_stop)
 
+    def tracked(self, name: str) -> Tracked:
+        """A part of the run for trackers, with what its pairs were selected from, if any."""
+        before = {}
+        if (self.run.path / name / "pairs").is_dir():
+            before = yield_figures(self.run.path / name, self.recipe.selection.verdicts)
+        config = {
+            "recipe": self.recipe.model_dump(mode="json", exclude={"tracking"}),
+            "components": self._described_components(),
+        }
+        return Tracked(tracker=self.tracker, name=name, config=config, before=before)
+
     def policy(self, adapters: Sequence[Path]) -> SpeechLM:
         """The pre-trained model with adapters merged in order."""
         from orality.training import load_policy
@@ -157,6 +178,7 @@ class Session:
             read_pairs(pairs, "dev"),
             self.run.stage(name, "train"),
             adapters,
+            self.tracked(name),
         )
         self.run.event("trained", where=name)
         return adapter
@@ -167,6 +189,7 @@ class Session:
         dev_pairs: Sequence[PreferencePair],
         out: Path,
         adapters: Sequence[Path],
+        tracked: Tracked | None = None,
     ) -> Path:
         """DPO with a fresh adapter on the given policy."""
         from orality.training import train_dpo
@@ -174,7 +197,7 @@ class Session:
 
         result = train_dpo(
             self.policy(adapters), pairs, dev_pairs, out=out, loss=loss_of(self.recipe),
-            best_by=self.recipe.training.best_by,
+            best_by=self.recipe.training.best_by, tracked=tracked,
             progress=self.progress, **optimization_of(self.recipe),
         )  # fmt: skip
         return Path(result.adapter)
@@ -190,7 +213,8 @@ class Session:
             return sorted(found, key=lambda item: item[0])
 
         train_sft(
-            self.policy([]), sequences("train"), sequences("dev"), out=out, progress=self.progress,
+            self.policy([]), sequences("train"), sequences("dev"), out=out,
+            tracked=self.tracked(out.parent.name), progress=self.progress,
             **optimization_of(self.recipe),
         )  # fmt: skip
         self.run.event("trained", where=out.parent.name)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
+from orality.cli.tracking import TrackOption, with_trackers
 
 app = typer.Typer(
     help="Align spoken language models with AI feedback.",
@@ -46,11 +47,12 @@ def align(
     corpus: CorpusOption = None,
     workers: WorkersOption = 1,
     ray: RayOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Run a whole recipe: pairs, training, curriculum, evaluation, report."""
     from orality.curriculum import align as run_align
 
-    chosen, folder = _recipe(recipe, out, corpus)
+    chosen, folder = _recipe(recipe, out, corpus, track)
     console.print(f"recipe [bold]{chosen.name}[/], run folder [bold]{folder}[/]")
     with show_progress(console) as progress:
         run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
@@ -65,6 +67,7 @@ def pairs(
     corpus: CorpusOption = None,
     workers: WorkersOption = 1,
     ray: RayOption = None,
+    track: TrackOption = None,
     reselect: Annotated[
         bool, typer.Option("--reselect", help="Only select anew from what the run has judged.")
     ] = False,
@@ -87,7 +90,7 @@ def pairs(
     from orality.curriculum import build_pairs, reselect_pairs
     from orality.store import count_records
 
-    chosen_recipe, folder = _recipe(recipe, out, corpus)
+    chosen_recipe, folder = _recipe(recipe, out, corpus, track)
     if reselect:
         made = reselect_pairs(
             chosen_recipe,
@@ -114,22 +117,28 @@ def train(
     recipe: RecipeArgument,
     pairs: Annotated[Path, typer.Argument(help="A folder of pair shards, as `pairs` makes it.")],
     out: Annotated[Path, typer.Option("--out", help="Where the adapter goes.")],
+    track: TrackOption = None,
 ) -> None:
     """Train an adapter on stored pairs."""
     from orality.curriculum import train as run_train
-    from orality.recipe import Recipe
 
+    chosen, _ = _recipe(recipe, out, None, track)
     with show_progress(console) as progress:
-        adapter = run_train(Recipe.load(recipe), pairs, out, progress=progress)
+        adapter = run_train(chosen, pairs, out, progress=progress)
     print(f"the adapter is in {adapter}")
 
 
 @app.command()
-def evaluate(recipe: RecipeArgument, out: OutOption = None, corpus: CorpusOption = None) -> None:
+def evaluate(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    corpus: CorpusOption = None,
+    track: TrackOption = None,
+) -> None:
     """Measure the pre-trained model and every adapter of a run."""
     from orality.curriculum import evaluate as run_evaluate
 
-    chosen, folder = _recipe(recipe, out, corpus)
+    chosen, folder = _recipe(recipe, out, corpus, track)
     with show_progress(console) as progress:
         run_evaluate(chosen, folder, progress=progress)
     print((folder / "table.md").read_text(encoding="utf-8"))
@@ -250,12 +259,15 @@ def pretrain(
     print(f"the stack is in {made}")
 
 
-def _recipe(recipe: str, out: Path | None, corpus: str | None) -> tuple[Any, Path]:
+def _recipe(
+    recipe: str, out: Path | None, corpus: str | None, track: list[str] | None = None
+) -> tuple[Any, Path]:
     from orality.recipe import Recipe
 
     chosen = Recipe.load(recipe)
     if corpus is not None:
         chosen = chosen.with_corpus(corpus)
+    chosen = with_trackers(chosen, track)
     return chosen, out or Path("runs") / chosen.name
 
 

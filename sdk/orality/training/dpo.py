@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
+from orality.tracking import Tracked
 from orality.training.attention import AUTO
 from orality.training.fingerprint import data_fingerprint, policy_fingerprint
 from orality.training.fit import Lora, TrainResult, fit, unique_ids
@@ -50,6 +51,7 @@ def train_dpo(
     lora: Lora | None = None,
     attention: str = AUTO,
     best_by: BestBy = "reward_accuracy",
+    tracked: Tracked | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train a LoRA adapter to prefer chosen over rejected; the reference is `slm` as it is.
@@ -60,8 +62,8 @@ def train_dpo(
     arguments, it continues; `slm` is unchanged afterwards. `reference`: the fingerprint under
     which pairs carry log-probabilities of `slm` (default: `policy_fingerprint(slm)`).
     Pairs of one prompt share it in every row, and a continuation that is in several pairs is read
-    once. Raises TrainingError when there are no pairs, when they do not fit the model, or when a
-    loss is not finite. Defaults: Align-SLM, section 4.
+    once. `tracked`: who follows step by step. Raises TrainingError when there are no pairs, when
+    they do not fit the model, or when a loss is not finite. Defaults: Align-SLM, section 4.
     """
     if not pairs:
         raise TrainingError(
@@ -92,7 +94,8 @@ def train_dpo(
             for item in (*items, *dev_items)
         ),
         options={"loss": asdict(loss), "best_by": best_by},
-        lora=lora or Lora(), out=out, adapter=adapter, attention=attention, progress=progress,
+        lora=lora or Lora(), out=out, adapter=adapter, attention=attention, tracked=tracked,
+        progress=progress,
     )  # fmt: skip
 
 

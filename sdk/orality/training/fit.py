@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from orality.errors import TrainingError
 from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
 from orality.store.files import read_json, write_json
+from orality.tracking import Tracked
 from orality.training.adapter import adapted, save_adapter
 from orality.training.attention import AUTO, packed_attention
 from orality.training.checkpointing import recomputed_layers
@@ -75,6 +76,7 @@ def fit(
     out: Path,
     adapter: Path | None,
     attention: str = AUTO,
+    tracked: Tracked | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train an adapter for `slm`, save it, and leave `slm` as it was.
@@ -121,12 +123,21 @@ def fit(
         outcome = train(
             module, method, items, dev_items, settings, accelerator=accelerator,
             backend=backend, out=out, progress=progress,
+            tracked=_in_main_process(tracked, accelerator, identity),
         )  # fmt: skip
         if accelerator.is_main_process:
             save_adapter(policy, adapter, base=base)
             write_json(out / "result.json", asdict(outcome))
         accelerator.wait_for_everyone()
     return TrainResult(adapter=adapter, seconds=time.monotonic() - began, **asdict(outcome))
+
+
+def _in_main_process(
+    tracked: Tracked | None, accelerator: Any, identity: Mapping[str, Any]
+) -> Tracked | None:
+    if tracked is None or not accelerator.is_main_process:
+        return None
+    return replace(tracked, config={**tracked.config, "training": identity})
 
 
 def unique_ids(*groups: Sequence[str]) -> None:

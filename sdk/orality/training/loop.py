@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,13 +21,14 @@ from torch import Tensor, nn
 
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
+from orality.tracking import Log, Tracked
 from orality.training.attention import Backend
 from orality.training.checkpoints import latest_checkpoint, write_checkpoint
 from orality.training.columns import compute_columns, share_columns
 from orality.training.devices import sum_gradients
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
-from orality.training.metrics import append_metrics, rewind_metrics
+from orality.training.metrics import append_metrics, rewind_metrics, tracked_figures
 from orality.training.precision import PRECISIONS, autocast
 from orality.training.schedule import learning_rate, rows_of, steps_from, total_steps
 
@@ -95,14 +97,16 @@ def train(
     accelerator: Any,
     backend: Backend | None,
     out: Path,
+    tracked: Tracked | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Optimize what is trainable in `module`, and leave the best dev step's weights in it.
 
     `backend`: what `packed_attention` gave for the module. Without dev items the last step is the
     best. Writes `out/metrics.jsonl` and `out/checkpoints`, and continues from there when called
-    again with the same arguments. Raises TrainingError, naming the items, when a loss or a
-    gradient is not finite; the checkpoints written before stay.
+    again with the same arguments. `tracked`: who follows; None in all processes but the main one.
+    Raises TrainingError, naming the items, when a loss or a gradient is not finite; the checkpoints
+    written before stay.
     """
     sizes = tuple(len(item.ids) for item in items)
     per_step, seed = settings.items_per_step, settings.seed
@@ -122,52 +126,58 @@ def train(
     step_of = _Step(accelerator, partial(sum_log_probs, run, backend=backend), settings)
 
     steps = steps_from(sizes, per_step, first=outcome.steps, seed=seed)
-    for step, chosen in zip(range(outcome.steps, total), steps, strict=False):
-        began = time.monotonic()
-        torch.manual_seed(seed * 1_000_003 + step)  # only an adapter's dropout draws
-        batch = [items[index] for index in chosen]
-        rate = learning_rate(
-            step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, total=total
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    unseen: Log = lambda figures, step: None  # noqa: E731
+    with nullcontext(unseen) if tracked is None else tracked.opened(outcome.steps) as log:
+        for step, chosen in zip(range(outcome.steps, total), steps, strict=False):
+            began = time.monotonic()
+            torch.manual_seed(seed * 1_000_003 + step)  # only an adapter's dropout draws
+            batch = [items[index] for index in chosen]
+            rate = learning_rate(
+                step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, total=total
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = rate
 
-        _set_dropout(module, on=True)
-        columns = step_of(method, batch, number=step + 1)
-        sum_gradients(accelerator, weights.values())
-        norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm))
-        if not math.isfinite(norm):
-            raise _not_finite("gradient", step + 1, [name for item in batch for name in item.ids])
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        done = outcome.steps = step + 1
-        outcome.train = method.figures(columns)
-        record = {"step": done, **outcome.train, "gradient_norm": norm, "learning_rate": rate}
-        due = done % settings.evaluate_every == 0 or done == total
-        if due and dev_items:
-            _set_dropout(module, on=False)
-            dev = method.figures(
-                compute_columns(
-                    accelerator, step_of.score, dev_items, method.losses,
-                    columns=method.columns, max_tokens=settings.max_tokens,
-                    precision=settings.precision,
+            _set_dropout(module, on=True)
+            columns = step_of(method, batch, number=step + 1)
+            sum_gradients(accelerator, weights.values())
+            norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm))
+            if not math.isfinite(norm):
+                raise _not_finite(
+                    "gradient", step + 1, [name for item in batch for name in item.ids]
                 )
-            )  # fmt: skip
-            record |= {f"dev_{name}": value for name, value in dev.items()}
-            if not outcome.dev or method.quality(dev) > method.quality(outcome.dev):
-                outcome.best_step, outcome.dev = done, dev
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            speed = sum(item.group.tokens for item in batch) / (time.monotonic() - began)
+
+            done = outcome.steps = step + 1
+            outcome.train = method.figures(columns)
+            record = {"step": done, **outcome.train, "gradient_norm": norm, "learning_rate": rate}
+            due = done % settings.evaluate_every == 0 or done == total
+            if due and dev_items:
+                _set_dropout(module, on=False)
+                dev = method.figures(
+                    compute_columns(
+                        accelerator, step_of.score, dev_items, method.losses,
+                        columns=method.columns, max_tokens=settings.max_tokens,
+                        precision=settings.precision,
+                    )
+                )  # fmt: skip
+                record |= {f"dev_{name}": value for name, value in dev.items()}
+                if not outcome.dev or method.quality(dev) > method.quality(outcome.dev):
+                    outcome.best_step, outcome.dev = done, dev
+                    _copy(weights, into=best)
+            if not dev_items and done == total:
+                outcome.best_step = done
                 _copy(weights, into=best)
-        if not dev_items and done == total:
-            outcome.best_step = done
-            _copy(weights, into=best)
-        if accelerator.is_main_process:
-            record["seconds"] = round(time.monotonic() - began, 3)
-            append_metrics(out / "metrics.jsonl", record)
-            if due or time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                _save(out, weights, best, optimizer, outcome)
-                saved = time.monotonic()
-        progress(method.name, done, total, f"loss {outcome.train['loss']:.4f}")
+            if accelerator.is_main_process:
+                record["seconds"] = round(time.monotonic() - began, 3)
+                append_metrics(out / "metrics.jsonl", record)
+                log(tracked_figures({**record, "tokens_per_second": speed}), done)
+                if due or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                    _save(out, weights, best, optimizer, outcome)
+                    saved = time.monotonic()
+            progress(method.name, done, total, f"loss {outcome.train['loss']:.4f}")
 
     accelerator.wait_for_everyone()
     _copy(best, into=weights)

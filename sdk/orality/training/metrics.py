@@ -23,6 +23,15 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is torn
 
 
+def tracked_figures(record: Mapping[str, float]) -> dict[str, float]:
+    """A step's record as trackers name it: `train/loss`, `dev/reward_margin`."""
+    return {
+        f"dev/{name[4:]}" if name.startswith("dev_") else f"train/{name}": value
+        for name, value in record.items()
+        if name != "step"
+    }
+
+
 def rewind_metrics(path: Path, step: int) -> None:
     """Forget what was recorded after `step`: it is about to happen again."""
     if path.is_file():

@@ -12,6 +12,7 @@ from torch import Tensor
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
+from orality.tracking import Tracked
 from orality.training.attention import AUTO
 from orality.training.fingerprint import data_fingerprint, policy_fingerprint
 from orality.training.fit import Lora, TrainResult, fit, unique_ids
@@ -41,6 +42,7 @@ def train_sft(
     settings: Settings | None = None,
     lora: Lora | None = None,
     attention: str = AUTO,
+    tracked: Tracked | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train a LoRA adapter on (id, units) sequences; every unit but the first is predicted.
@@ -70,6 +72,7 @@ def train_sft(
         out=out,
         adapter=adapter,
         attention=attention,
+        tracked=tracked,
         progress=progress,
     )
 
