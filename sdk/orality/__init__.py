@@ -26,6 +26,7 @@ from orality.errors import (
     OralityError,
     PluginError,
     RecipeError,
+    SharingError,
     StoreError,
     TrainingError,
 )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from orality.pretraining import pretrain
     from orality.recipe import Recipe
     from orality.report import write_report
+    from orality.sharing import push
     from orality.weights import fetch
 
 __version__ = "0.1.0"
@@ -76,6 +78,7 @@ __all__ = [
     "Sample",
     "SamplingOptions",
     "ServerJudgeConfig",
+    "SharingError",
     "SpeechLM",
     "SpeechTokenizer",
     "StoreError",
@@ -100,6 +103,7 @@ __all__ = [
     "hookimpl",
     "load",
     "pretrain",
+    "push",
     "read_audio",
     "resample",
     "train",
@@ -115,6 +119,7 @@ _LAZY = {
     "evaluate": "orality.curriculum",
     "fetch": "orality.weights",
     "pretrain": "orality.pretraining",
+    "push": "orality.sharing",
     "read_audio": "orality.audio",
     "resample": "orality.audio",
     "train": "orality.curriculum",

@@ -54,3 +54,7 @@ class JudgeError(OralityError):
 
 class EvaluationError(OralityError):
     """A benchmark is missing, malformed or cannot be scored by the model at hand."""
+
+
+class SharingError(OralityError):
+    """A run cannot be shared: nothing trained yet, a place in use, no token, no network."""

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
+from orality.cli.push import push
 from orality.cli.tracking import TrackOption, with_trackers
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(tables.tables)
 app.add_typer(listening_test.app, name="listening-test")
+app.command()(push)
 console = Console(stderr=True)
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")]

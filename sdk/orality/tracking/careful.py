@@ -12,6 +12,7 @@ from orality.tracking.protocol import Tracker
 
 logger = logging.getLogger(__name__)
 
+SHORTEST_SECRET = 8  # shorter values would be found in harmless text
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.I)
 
 
@@ -52,7 +53,15 @@ class CarefulTracker:
 
 def without_secrets(text: str) -> str:
     """The text with the values of secret environment variables, and passwords in URLs, hidden."""
-    for name, value in os.environ.items():
-        if _SECRET.search(name) and len(value) >= 6:
-            text = text.replace(value, "***")
+    for value in secrets_of_environment().values():
+        text = text.replace(value, "***")
     return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
+
+
+def secrets_of_environment() -> dict[str, str]:
+    """Environment variables whose names say that they hold a key, a token or a password."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if _SECRET.search(name) and len(value) >= SHORTEST_SECRET
+    }

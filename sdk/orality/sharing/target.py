@@ -1,0 +1,92 @@
+"""Where a push goes: a folder, or repositories of the Hub."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from orality.errors import SharingError
+from orality.sharing.base import repository_id
+from orality.store import explain_os_errors, read_json
+
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class HubTarget:
+    """A repository. `kind`: `model` takes the adapter, `dataset` the preference set."""
+
+    repository: str
+    kind: Literal["model", "dataset"]
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"https://huggingface.co/{'datasets/' * (self.kind == 'dataset')}{self.repository}"
+
+
+def parse_target(text: str) -> HubTarget | Path:
+    """`hf:OWNER/NAME`, `hf:datasets/OWNER/NAME`, or a folder."""
+    if not text.startswith("hf:"):
+        return Path(text)
+    name = text.removeprefix("hf:")
+    if name.startswith("datasets/"):
+        return HubTarget(repository_id(name.removeprefix("datasets/")), "dataset")
+    return HubTarget(repository_id(name), "model")
+
+
+def require_same_run(found: Any, identity: Mapping[str, str], where: str) -> None:
+    """SharingError unless what was pushed before is of the same run and system."""
+    before = found.get("run") if isinstance(found, Mapping) else None
+    if before != dict(identity):
+        named = "no push of orality"
+        if isinstance(before, Mapping):
+            named = (
+                f"{before.get('system')} of run {before.get('recipe')} of {before.get('started')}"
+            )
+        raise SharingError(
+            f"{where} is not empty and holds {named}; nothing was overwritten: choose another "
+            "place, or give --force"
+        )
+
+
+def check_folder(target: Path, run: Path, identity: Mapping[str, str], *, force: bool) -> None:
+    """Raise SharingError when a folder cannot take the push, or may hold what is not to be lost."""
+    if target.resolve() == run.resolve() or target.resolve().is_relative_to(run.resolve()):
+        raise SharingError(f"{target} is the run itself or inside it; choose a folder elsewhere")
+    if target.exists() and not target.is_dir():
+        raise SharingError(f"{target} is a file; choose a folder")
+    if not target.is_dir() or not any(target.iterdir()) or force:
+        return
+    known = target / PROVENANCE
+    require_same_run(read_json(known) if known.is_file() else None, identity, str(target))
+
+
+def put_folder(built: Path, target: Path) -> None:
+    """Move what was built into a folder, file by file; what an earlier push left goes.
+
+    Files that no push of orality wrote stay. `provenance.json` comes last.
+    """
+    with explain_os_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+        files = sorted(path.relative_to(built) for path in built.rglob("*") if path.is_file())
+        for name in _pushed_before(target) - set(files):
+            (target / name).unlink(missing_ok=True)
+        for name in sorted(files, key=lambda path: path == Path(PROVENANCE)):
+            place = target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = place.with_name(f".{place.name}.partial")
+            shutil.copyfile(built / name, partial)
+            os.replace(partial, place)
+
+
+def _pushed_before(target: Path) -> set[Path]:
+    known = target / PROVENANCE
+    found = read_json(known) if known.is_file() else {}
+    names = found.get("files") if isinstance(found, Mapping) else None
+    inside = [Path(name) for name in names or [] if isinstance(name, str)]
+    return {name for name in inside if not name.is_absolute() and ".." not in name.parts}
