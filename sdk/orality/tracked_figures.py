@@ -18,7 +18,7 @@ def yield_figures(folder: Path, verdicts: str = "verdicts") -> dict[str, float]:
     """Counts and means of a round's stages, by what is stored; what is not stored is left out.
 
     `yield/judged`: verdicts with a score, of those in the subfolder `verdicts`. `yield/empty`:
-    share of continuations without words. `cost/judge/seconds`: of a stage, over all workers.
+    share of continuations without words. `cost/verdicts/seconds`: of a stage, over all workers.
     """
     prompts = {row["prompt_id"] for row in iterate_records(folder / "continuations", ["prompt_id"])}
     texts = _Means(iterate_records(folder / "transcripts", ["text", "auto_bleu"]))
