@@ -11,8 +11,8 @@ from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 from markupsafe import Markup
 
 from orality.evaluation.aggregate import GENERATION
-from orality.evaluation.results import Comparison, Metric, Results, higher_is_better
-from orality.evaluation.tables import Column, columns
+from orality.evaluation.columns import Column, columns
+from orality.evaluation.results import Comparison, Metric, Results
 from orality.sharing.base import repository_id
 from orality.sharing.markdown import neutral, plain
 from orality.sharing.source import without_paths
@@ -29,6 +29,7 @@ class Figure:
     label: str
     scale: float
     digits: int
+    arrow: str
     before: Metric | None
     comparison: Comparison | None
 
@@ -58,10 +59,9 @@ class Figure:
     @property
     def row(self) -> Markup:
         """A row of a card's table."""
-        arrow = "↑" if higher_is_better(self.metric.metric) else "↓"
         test = self.comparison
         told = [
-            f"{self.label}{', %' if self.unit else ''} {arrow}",
+            f"{self.label}{', %' if self.unit else ''} {self.arrow}",
             *map(self.with_interval, (self.metric, self.before, test)),
             f"{test.p_value:.3g}" if test else "–",
             f"{test.p_holm:.3g}" if test else "–",
@@ -92,6 +92,7 @@ def figures_of(results: Results | None, system: str) -> list[Figure]:
     return [
         Figure(
             metric=found, label=column.label, scale=column.scale, digits=column.digits,
+            arrow=column.arrow,
             before=None if system == baseline else results.find(baseline, column.metric),
             comparison=results.compare(column.metric, system, baseline),
         )

@@ -125,6 +125,14 @@ def test_wandb_offline_holds_each_step_once(tmp_path):
     assert holds_the_canary(tmp_path) == []
 
 
+def test_wandb_without_a_key_stays_here(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    in_processes_of_their_own(WandbOptions(name="wandb"), tmp_path / "tracking")
+    assert list((tmp_path / "tracking" / "wandb" / "wandb").glob("offline-run-*"))
+
+
 def test_mlflow_shows_each_step_once(tmp_path, caplog):
     pytest.importorskip("mlflow")
     caplog.set_level(logging.DEBUG)
