@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def model_card(
         "base_model_relation": "adapter",
         "library_name": "peft",
         "license": licenses["model"],
-        "language": [str(run.recipe.get("language") or "unknown")],
+        "language": _languages(run),
         "datasets": list(datasets),
         "pipeline_tag": "audio-to-audio",
         "tags": ["orality", "spoken-language-model", "speech", "lora", *_methods(run)],
@@ -68,7 +69,7 @@ def dataset_card(
     """The preference set's README.md."""
     metadata: dict[str, Any] = {
         "license": licenses["data"],
-        "language": [str(run.recipe.get("language") or "unknown")],
+        "language": _languages(run),
         "pretty_name": f"Preferences of {run.name}: {run.system}",
         "task_categories": ["audio-to-audio"],
         "tags": ["orality", "preference", "dpo", "speech", "spoken-language-model", "synthetic"],
@@ -159,6 +160,12 @@ def _learning(run: SharedRun) -> list[tuple[str, str, str]]:
         given = planned[number] if stage.startswith("round-") and number < len(planned) else {}
         found.append((stage, str(given.get("rejected", "–")), str(given.get("chosen", "–"))))
     return found
+
+
+def _languages(run: SharedRun) -> list[str]:
+    """ISO codes, the only ones that the Hub takes."""
+    given = str(run.recipe.get("language") or "")
+    return [given] if re.fullmatch(r"[a-z]{2,3}", given) else []
 
 
 def _methods(run: SharedRun) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 from markupsafe import Markup
 
+from orality.errors import SharingError
 from orality.evaluation.aggregate import GENERATION
 from orality.evaluation.columns import Column, columns
 from orality.evaluation.results import Comparison, Metric, Results
@@ -180,11 +181,15 @@ def eval_results(
     return {name: eval_result_entries_to_yaml(entries) for name, entries in files.items()}
 
 
-def benchmark_ids(rows: Sequence[str]) -> dict[str, str]:
-    """`NAME=OWNER/NAME#TASK` as a mapping; SharingError for what is none."""
+def benchmark_ids(rows: Sequence[str], figures: Sequence[Figure]) -> dict[str, str]:
+    """`NAME=OWNER/NAME#TASK` as a mapping; SharingError for what names no measured benchmark."""
     found = {}
+    measured = {figure.benchmark for figure in figures} - {None}
     for row in rows:
         name, _, rest = row.partition("=")
+        if name not in measured:
+            known = ", ".join(sorted(map(str, measured))) or "none"
+            raise SharingError(f"{name!r} is no benchmark of this run; it was measured on: {known}")
         repository, _, task = rest.partition("#")
         found[name] = repository_id(repository) + (f"#{task}" if task else "")
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orality.checkpoints import read_json
-from orality.errors import CheckpointError
+from orality.errors import CheckpointError, SharingError
 from orality.weights.cache import RECEIPT, cache_folder
 from orality.weights.catalog import CATALOG
 
@@ -25,7 +25,7 @@ def licenses_of(
     """SPDX ids in lower case, or `unknown`, by place: `model`, `data`, and each component.
 
     What is stored: the catalog's license, that of a fetched checkpoint's receipt, and what a
-    checkpoint's own card states.
+    checkpoint's own card states. Raises SharingError for a place or an id that cannot be meant.
     """
     corpus = str((recipe.get("corpus") or {}).get("path"))
     found = {"model": UNKNOWN, "data": _SHIPPED_CORPORA.get(corpus, UNKNOWN)}
@@ -33,7 +33,13 @@ def licenses_of(
     for place, component in (manifest.get("components") or {}).items():
         stated = next(_stated(component, weights.get(place) or []), UNKNOWN)
         found[place] = stated.lower()
-    return found | {place: text.lower() for place, text in given.items()}
+    for place, text in given.items():
+        if place not in found:
+            raise SharingError(f"got a license of {place!r}, wanted one of: {', '.join(found)}")
+        if not re.fullmatch(r"[\w.+-]{1,60}", text):
+            raise SharingError(f"got the license {text!r}, wanted an id such as apache-2.0")
+        found[place] = text.lower()
+    return found
 
 
 def _stated(component: Mapping[str, Any], weights: list[Mapping[str, Any]]) -> Iterator[str]:

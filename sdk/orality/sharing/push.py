@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from orality import __version__
 from orality.errors import SharingError
 from orality.plugins import is_local_only
 from orality.sharing.adapter import write_adapter
@@ -119,14 +119,14 @@ def _build(
 ) -> None:
     base = base_model(run.manifest, sharing.base_model)
     licenses = licenses_of(run.manifest, run.recipe, sharing.licenses)
-    benchmarks = benchmark_ids(sharing.benchmarks)
+    figures = figures_of(run.results, run.system)
+    benchmarks = benchmark_ids(sharing.benchmarks, figures)
     hub = {target.kind: target for target in targets if isinstance(target, HubTarget)}
     write_adapter(run, base, folder)
     made = write_preferences(run, folder / PREFERENCES, audio=sharing.audio)
     datasets = [repository_id(name) for name in sharing.datasets]
     if "dataset" in hub and made.rows:
         datasets.insert(0, hub["dataset"].repository)
-    figures = figures_of(run.results, run.system)
     model = hub.get("model")
     card = model_card(
         run, base, figures, licenses,
@@ -169,7 +169,7 @@ def _write_provenance(
     write_json(
         folder / PROVENANCE,
         {
-            "made_by": f"orality {importlib.metadata.version('orality')}",
+            "made_by": f"orality {__version__}",
             "run": run.identity,
             "manifest": {**manifest, "components": components},
             "recipe": run.recipe,

@@ -135,6 +135,32 @@ def test_licenses_that_are_given_are_told(run, tmp_path):
     assert "| judge | mit |" in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("sharing", "message"),
+    [
+        (Sharing(licenses={"judg": "mit"}), "got a license of 'judg', wanted one of: model, data"),
+        (Sharing(licenses={"data": "all rights"}), "wanted an id such as apache-2.0"),
+        (Sharing(benchmarks=["sBLIMP=a/b"]), "'sBLIMP' is no benchmark of this run.*sWUGGY"),
+        (Sharing(benchmarks=["sWUGGY"]), "OWNER/NAME"),
+        (Sharing(datasets=["pairs"]), "OWNER/NAME"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    stored_run, tmp_path, sharing, message
+):
+    with pytest.raises(SharingError, match=message):
+        push(stored_run, tmp_path / "out", sharing=sharing)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritten_language_without_a_code_is_left_to_the_recipe(run, tmp_path):
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text()) | {"language": "unwritten"}
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    push(run, tmp_path / "out")
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.language == []
+    assert "language `unwritten`" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_nothing_tells_of_the_machine(pushed):
     for name in files(pushed):
         if not name.endswith((".parquet", ".safetensors")):
