@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from orality import __version__
 from orality.errors import SharingError
+from orality.evaluation.provenance import provenance
 from orality.plugins import is_local_only
 from orality.sharing.adapter import write_adapter
 from orality.sharing.base import base_model, repository_id
@@ -169,7 +169,7 @@ def _write_provenance(
     write_json(
         folder / PROVENANCE,
         {
-            "made_by": f"orality {__version__}",
+            "made_by": f"orality {provenance()['orality']}",
             "run": run.identity,
             "manifest": {**manifest, "components": components},
             "recipe": run.recipe,
