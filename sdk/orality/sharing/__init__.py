@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from orality.sharing.push import Sharing, push
+from orality.sharing.pushing import Sharing, push
 
 __all__ = ["Sharing", "push"]
