@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
-from orality.errors import AudioError
+from orality.errors import AudioError, AudioLimitError
 from orality.types import Waveform
 
 MAX_SECONDS = 3600.0
+_MISMATCH = 0.1  # seconds by which a header and a slice's list may be wrong about the length
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """How much is decoded at most: `seconds` of sound, and files of `size` bytes read as a whole
+    (of a slice only the seconds count, since the rest of its file is left alone)."""
+
+    seconds: float = MAX_SECONDS
+    size: int = 2 * 2**30
 
 
 def read_audio(
@@ -20,31 +34,98 @@ def read_audio(
     *,
     sample_rate: int | None = None,
     max_seconds: float = MAX_SECONDS,
+    max_bytes: int | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
+    channel: int | None = None,
+    name: str | None = None,
 ) -> Waveform:
     """Read a recording as mono float32 in [-1, 1], resampled when `sample_rate` is given.
 
-    Channels are averaged; samples beyond [-1, 1] are clipped. Raises AudioError, naming the
-    file, when it is missing, empty, not audio, holds NaN or Inf, or exceeds `max_seconds`.
+    `start` and `seconds` read a slice, `channel` one channel alone (counted from 0); else channels
+    are averaged. Float samples beyond [-1, 1] are scaled down together. Raises AudioError, calling
+    the source by `name`, when it is missing, no regular file, empty, not audio, shorter than it
+    says, or holds NaN or Inf; AudioLimitError when it exceeds `max_seconds` or `max_bytes`.
     """
-    name = str(source) if isinstance(source, str | Path) else "the given stream"
+    if isinstance(source, str | Path):
+        name = name or printable(source)
+        source = _checked(source, name, max_bytes if seconds is None else None)
+    name = name or "the given stream"
     try:
         with soundfile.SoundFile(source) as file:
-            if file.frames > max_seconds * file.samplerate:
-                raise AudioError(
-                    f"{name} lasts {file.frames / file.samplerate:.0f} s, more than the "
-                    f"{max_seconds:.0f} s accepted; cut it into shorter recordings"
-                )
-            samples = file.read(dtype="float32", always_2d=True)
             rate = int(file.samplerate)
-    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError) as error:
+            samples = _decode(file, name, rate, start, seconds, max_seconds)
+    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(f"{name} cannot be read as audio: {error}") from error
     if len(samples) == 0:
         raise AudioError(f"{name} holds no samples")
-    mono = samples.mean(axis=1)
+    if channel is not None and not 0 <= channel < samples.shape[1]:
+        raise AudioError(f"{name} has {samples.shape[1]} channels, none with the number {channel}")
+    # The mean in double precision: huge floats must not overflow on the way.
+    mono = samples.mean(axis=1, dtype=np.float64) if channel is None else samples[:, channel]
     if not np.isfinite(mono).all():
         raise AudioError(f"{name} holds samples that are not finite numbers")
-    waveform = Waveform(np.clip(mono, -1.0, 1.0).astype(np.float32), rate)
+    peak = max(1.0, float(np.abs(mono).max()))
+    waveform = Waveform((mono / peak).astype(np.float32), rate)
     return waveform if sample_rate is None else resample(waveform, sample_rate)
+
+
+def printable(path: str | Path) -> str:
+    """A path as valid text, whatever bytes its name is made of."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _checked(path: str | Path, name: str, max_bytes: int | None) -> bytes:
+    """The path as bytes, which soundfile takes for any name, once there is a readable file."""
+    encoded = os.fsencode(path)
+    try:
+        # Opened here, since libsndfile calls every failure a "system error"; a pipe would block.
+        found = os.stat(encoded)
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError(f"{name} cannot be read as audio: it is no regular file")
+        with open(encoded, "rb"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise AudioError(f"{name} cannot be read as audio: {reason or error}") from error
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise AudioLimitError(
+            f"{name} has {found.st_size} bytes, more than the {max_bytes} accepted"
+        )
+    return encoded
+
+
+def _decode(
+    file: soundfile.SoundFile,
+    name: str,
+    rate: int,
+    start: float,
+    seconds: float | None,
+    max_seconds: float,
+) -> NDArray[np.float32]:
+    """Samples of a slice or the whole, (frames, channels)."""
+    first = round(start * rate)
+    frames = file.frames - first if seconds is None else round(seconds * rate)
+    spare = round(_MISMATCH * rate)
+    if not 0 <= first <= file.frames or first + frames > file.frames + spare:
+        raise AudioError(
+            f"{name} lasts {file.frames / rate:.2f} s, and "
+            f"{start:.2f} s to {(first + frames) / rate:.2f} s was asked for"
+        )
+    if frames > max_seconds * rate:
+        raise AudioLimitError(
+            f"{name} lasts {frames / rate:.0f} s, more than the "
+            f"{max_seconds:.0f} s accepted; cut it into shorter recordings"
+        )
+    if first:
+        file.seek(first)
+    samples: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
+    if len(samples) < frames - spare:
+        raise AudioError(
+            f"{name} cannot be read as audio: it ends after {len(samples) / rate:.2f} s of the "
+            f"{frames / rate:.2f} s it should have"
+        )
+    return samples
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:

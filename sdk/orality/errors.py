@@ -36,6 +36,10 @@ class AudioError(OralityError):
     """A recording cannot be decoded or is outside the accepted limits."""
 
 
+class AudioLimitError(AudioError):
+    """A recording is longer or larger than is accepted."""
+
+
 class CorpusError(OralityError):
     """A corpus is empty, has no usable recording, or its manifest is malformed."""
 

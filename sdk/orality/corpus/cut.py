@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from orality.types import Waveform, Word
 
 MIN_CONTINUATION_SECONDS = 1.0
+_DIGITS = 9  # nanoseconds: finer differences come from arithmetic, not from an aligner
 
 
 def cut_at_word(words: Sequence[Word], duration: float, *, target: float = 3.0) -> float | None:
     """Seconds at which to cut: the word boundary nearest `target`.
 
-    A boundary is a word's end, or the middle of the pause that follows it. At least one word stays
-    before the cut and one second after it; on a tie the earlier boundary wins. None when there is
-    no such boundary.
+    A boundary is a word's end, or the middle of the pause that follows it; a word that is said
+    during another one has none of its own. At least one word stays before the cut and one second
+    after it; on a tie the earlier boundary wins. Words may come in any order; those without text
+    are silence. None when there is no such boundary.
     """
-    best: float | None = None
-    spoken = [word for word in words if word.text.strip()]
+    latest = round(duration - MIN_CONTINUATION_SECONDS, _DIGITS)
+    best: tuple[float, float] | None = None
+    for boundary in _boundaries(words):
+        if 0 < boundary <= latest:
+            found = (round(abs(boundary - target), _DIGITS), boundary)
+            best = found if best is None else min(best, found)
+    return None if best is None else best[1]
+
+
+def _boundaries(words: Sequence[Word]) -> Iterator[float]:
+    spoken = sorted(
+        (word for word in words if word.text.strip()), key=lambda word: (word.start, word.end)
+    )
+    end = 0.0
     for index, word in enumerate(spoken):
-        boundary = word.end
-        if index + 1 < len(spoken) and spoken[index + 1].start > word.end:
-            boundary = (word.end + spoken[index + 1].start) / 2
-        if not 0 < boundary <= duration - MIN_CONTINUATION_SECONDS:
-            continue
-        if best is None or abs(boundary - target) < abs(best - target):
-            best = boundary
-    return best
+        end = max(end, word.end)
+        following = spoken[index + 1].start if index + 1 < len(spoken) else end
+        yield round((end + following) / 2 if following > end else end, _DIGITS)
+
+
+def cut_sample(cut: float, sample_rate: int) -> int:
+    """The first sample after a cut: the nearest one, the later of two equally near."""
+    return int(round(cut, _DIGITS) * sample_rate + 0.5)
 
 
 def cut_at_pause(
@@ -43,7 +57,8 @@ def cut_at_pause(
     starts = np.arange(int(max(0.0, target - reach) * rate), int(last * rate) - size + 1, size // 2)
     if len(starts) == 0:
         return None
-    energies = [float(np.mean(waveform.samples[s : s + size] ** 2)) for s in starts]
+    # Around its own mean, so that an offset is no sound.
+    energies = [float(np.var(waveform.samples[s : s + size])) for s in starts]
     centers = (starts + size / 2) / rate
     order = np.lexsort((np.abs(centers - target), np.round(energies, 9)))
     return float(centers[order[0]])
