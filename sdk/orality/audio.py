@@ -47,12 +47,14 @@ def read_audio(
     the source by `name`, when it is missing, no regular file, empty, not audio, shorter than it
     says, or holds NaN or Inf; AudioLimitError when it exceeds `max_seconds` or `max_bytes`.
     """
+    readable: bytes | BinaryIO
     if isinstance(source, str | Path):
         name = name or printable(source)
-        source = _checked(source, name, max_bytes if seconds is None else None)
-    name = name or "the given stream"
+        readable = _checked(source, name, max_bytes if seconds is None else None)
+    else:
+        name, readable = name or "the given stream", source
     try:
-        with soundfile.SoundFile(source) as file:
+        with soundfile.SoundFile(readable) as file:
             rate = int(file.samplerate)
             samples = _decode(file, name, rate, start, seconds, max_seconds)
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:

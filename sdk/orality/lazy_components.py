@@ -61,6 +61,11 @@ class LazyComponents:
         return self._build("transcriber", self._recipe.transcriber)
 
     @cached_property
+    def corpus_transcriber(self) -> Any:
+        choice = self._recipe.corpus.transcriber
+        return self.transcriber if choice is None else self._build("corpus.transcriber", choice)
+
+    @cached_property
     def judge(self) -> Any:
         return self._build("judge", self._recipe.judge)
 

@@ -33,7 +33,12 @@ class CorpusOptions(Section):
     """Where speech comes from and how it becomes prompts."""
 
     path: str
-    """A shipped corpus by name, a folder of recordings, or a JSONL or CSV manifest."""
+    """A shipped corpus by name, a folder of recordings, a JSONL or CSV manifest, lhotse's cuts, a
+    Hugging Face dataset on disk, or `hf:OWNER/NAME?config=...&split=...&revision=...`."""
+    columns: dict[Literal["audio", "text", "id", "language", "split", "words"], str] = Field(
+        default_factory=dict
+    )
+    """What a manifest or dataset calls them, where it is not the usual."""
     alignments: Path | None = None
     """A folder that says when each word was said: TextGrid, CTM, LibriSpeech's or JSON files; None:
     the corpus folder itself."""
@@ -41,12 +46,27 @@ class CorpusOptions(Section):
     """Shorter utterances are dropped."""
     prompt_seconds: float = Field(3.0, gt=0)
     """The cut is made at the word boundary nearest this."""
+    cut: Literal["auto", "words", "aligned", "asr", "pause", "fixed"] = "auto"
+    """Where words end: as the corpus' `words` say, as its transcript is `aligned` by a model, as an
+    `asr` times what it hears; or at a `pause`; `auto` is the first of these that there is."""
     fixed_cut: bool = False
-    """Cut at exactly `prompt_seconds`, as TWIST does."""
+    """Cut at exactly `prompt_seconds`, as TWIST does; the same as `cut: fixed`."""
+    transcriber: ComponentChoice | None = None
+    """What aligns transcripts and times words; the recipe's own if absent."""
+    max_seconds: float = Field(120.0, gt=0)
+    """Longer recordings are left out, unless the corpus names slices of them."""
+    max_bytes: int = Field(256 * 2**20, gt=0)
+    """Larger files are left out, too."""
     max_prompts: int | None = Field(None, ge=1)
     max_dev_prompts: int | None = Field(None, ge=1)
     max_failures: float = Field(0.5, ge=0, le=1)
     """The share of recordings that may be unreadable (at least one always may)."""
+
+    @model_validator(mode="after")
+    def _one_way_to_cut(self) -> Self:
+        if self.fixed_cut and self.cut not in ("auto", "fixed"):
+            raise ValueError(f"fixed_cut and cut: {self.cut} are two ways to cut; leave one out")
+        return self
 
 
 class SamplingSection(Section):

@@ -1,4 +1,5 @@
-"""The five contracts. Batch first; order kept; one result per item; abstaining is None.
+"""The five contracts and an optional one. Batch first; order kept; one result per item; abstaining
+is None.
 
 A class needs no base class to be a component: it only has to have these members.
 """
@@ -149,6 +150,32 @@ class Transcriber(Protocol):
         self, batch: Sequence[Waveform], *, language: str | None = None
     ) -> list[Transcript]:
         """Write down each waveform; silence gives an empty text."""
+        ...
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """What a transcriber may do besides: tell when the words of a given text were said.
+
+    Optional; with it, prompts of a corpus that has transcripts without times end between words.
+    """
+
+    @property
+    def aligner(self) -> str | None:
+        """What runs call it, `ctc NAME`; None when the model at hand cannot align after all."""
+        ...
+
+    @property
+    def aligns_exactly(self) -> bool:
+        """Whether times come from frames that are the words', as CTC's; else they are marked as
+        approximate."""
+        ...
+
+    def align(
+        self, batch: Sequence[Waveform], texts: Sequence[str], *, language: str | None = None
+    ) -> list[Transcript | None]:
+        """Each text with `words`, one for each of its words between spaces, in order and inside
+        the recording, and `confidence` where there is one; None where it cannot be aligned."""
         ...
 
 

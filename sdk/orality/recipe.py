@@ -110,6 +110,11 @@ class Recipe(Section):
         corpus = self.corpus.model_copy(update={"path": path})
         return self.model_copy(update={"corpus": corpus})
 
+    def with_fixed_cut(self, seconds: float) -> Recipe:
+        """The same recipe with prompts that are cut after so many seconds, as TWIST's are."""
+        changes = {"cut": "fixed", "fixed_cut": True, "prompt_seconds": seconds}
+        return self.model_copy(update={"corpus": self.corpus.model_copy(update=changes)})
+
     def dump(self) -> str:
         """The whole recipe as YAML, defaults included."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -131,7 +136,9 @@ class Recipe(Section):
     @property
     def choices(self) -> dict[str, ComponentChoice]:
         """Every component that is named, by its place: `slm`, `evaluation.judge`."""
-        sections: list[tuple[str, Any]] = [("", self), ("evaluation.", self.evaluation)]
+        sections: list[tuple[str, Any]] = [
+            ("", self), ("corpus.", self.corpus), ("evaluation.", self.evaluation),
+        ]  # fmt: skip
         found = {
             p + kind: getattr(section, kind, None) for p, section in sections for kind in KINDS
         }

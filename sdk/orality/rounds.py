@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orality.corpus import load_corpus
+from orality.corpus import corpus_of
 from orality.errors import StoreError
 from orality.factory import Job, Ledger, RoundOrder, Worker
 from orality.feedback import (
@@ -26,7 +26,7 @@ def prompts_of(session: Session) -> Prompts:
     recipe, options = session.recipe, session.recipe.corpus
     ledger = Ledger(session.run.path, "prompts", {})
     return collect_prompts(
-        load_corpus(options.path, language=recipe.language, alignments=options.alignments),
+        corpus_of(recipe),
         folder=session.run.path / "prompts",
         cut=lambda chunks: session.work(
             session.order(), [Job.cutting(item) for item in chunks], ledger

@@ -152,7 +152,7 @@ def endless_textgrid(folder: Path, sentinel: Path) -> None:
     head = '"ooTextFile" "TextGrid" 0 1000000 <exists> 1 "IntervalTier" "words" 0 1000000 1000000\n'
     (folder / "a.TextGrid").write_text(head + intervals)
     (folder / "a.wav").touch()
-    load_corpus(folder)
+    load_corpus(folder)[0].load()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,9 @@ CorpusOption = Annotated[
     str | None,
     typer.Option("--corpus", help="A folder of recordings or a manifest, instead of the recipe's."),
 ]
+FixedOption = Annotated[
+    bool, typer.Option("--fixed-3s", help="Cut prompts at 3 s sharp, as TWIST does.")
+]
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, help="Processes that make pairs, one for each device.")
 ]
@@ -47,6 +50,7 @@ def align(
     recipe: RecipeArgument = "tiny",
     out: OutOption = None,
     corpus: CorpusOption = None,
+    fixed_3s: FixedOption = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
     track: TrackOption = None,
@@ -54,7 +58,7 @@ def align(
     """Run a whole recipe: pairs, training, curriculum, evaluation, report."""
     from orality.curriculum import align as run_align
 
-    chosen, folder = _recipe(recipe, out, corpus, track)
+    chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     console.print(f"recipe [bold]{chosen.name}[/], run folder [bold]{folder}[/]")
     with show_progress(console) as progress:
         run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
@@ -67,6 +71,7 @@ def pairs(
     recipe: RecipeArgument,
     out: OutOption = None,
     corpus: CorpusOption = None,
+    fixed_3s: FixedOption = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
     track: TrackOption = None,
@@ -92,7 +97,7 @@ def pairs(
     from orality.curriculum import build_pairs, reselect_pairs
     from orality.store import count_records
 
-    chosen_recipe, folder = _recipe(recipe, out, corpus, track)
+    chosen_recipe, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     if reselect:
         made = reselect_pairs(
             chosen_recipe,
@@ -135,12 +140,13 @@ def evaluate(
     recipe: RecipeArgument,
     out: OutOption = None,
     corpus: CorpusOption = None,
+    fixed_3s: FixedOption = False,
     track: TrackOption = None,
 ) -> None:
     """Measure the pre-trained model and every adapter of a run."""
     from orality.curriculum import evaluate as run_evaluate
 
-    chosen, folder = _recipe(recipe, out, corpus, track)
+    chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     with show_progress(console) as progress:
         run_evaluate(chosen, folder, progress=progress)
     print((folder / "table.md").read_text(encoding="utf-8"))
@@ -262,7 +268,11 @@ def pretrain(
 
 
 def _recipe(
-    recipe: str, out: Path | None, corpus: str | None, track: list[str] | None = None
+    recipe: str,
+    out: Path | None,
+    corpus: str | None,
+    fixed_3s: bool = False,
+    track: list[str] | None = None,
 ) -> tuple[Any, Path]:
     from orality.recipe import Recipe
 
@@ -270,6 +280,8 @@ def _recipe(
     if corpus is not None:
         chosen = chosen.with_corpus(corpus)
     chosen = with_trackers(chosen, track)
+    if fixed_3s:
+        chosen = chosen.with_fixed_cut(3.0)
     return chosen, out or Path("runs") / chosen.name
 
 

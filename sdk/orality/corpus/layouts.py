@@ -2,95 +2,136 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orality.audio import printable
+from orality.corpus.files import Names, files_below
+from orality.corpus.names import LineIndex
+from orality.corpus.recording import FileSlice
+from orality.corpus.sources import AUDIO_SUFFIXES, SPLITS, Entry, Row
 from orality.errors import CorpusError
 
-AUDIO_SUFFIXES = frozenset(
-    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
-)
 _MLS_LANGUAGES = {
     "dutch": "nl", "english": "en", "french": "fr", "german": "de", "italian": "it",
     "polish": "pl", "portuguese": "pt", "spanish": "es",
 }  # fmt: skip
 
-Row = dict[str, Any]
 
-
-def scan(folder: Path) -> list[Row]:
-    """A row for each recording below `folder`, with the transcript, split and language it tells.
+def folder_source(folder: Path) -> Distribution | Folder:
+    """Every recording below `folder`, read as the layout asks that is found there.
 
     LibriSpeech is known by its `*.trans.txt`, Multilingual LibriSpeech by `SPLIT/transcripts.txt`.
     Elsewhere a text file of the recording's name is its transcript.
     """
-    rows: list[Row] = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            relative = path.relative_to(folder)
-            name = str(relative.with_suffix("")).replace("/", "-")
-            rows.append({"id": name, "audio": str(relative), "_where": str(path)})
-    librispeech = sorted(folder.rglob("*.trans.txt"))
-    mls = sorted(
-        path for split in ("train", "dev", "test") for path in _mls_transcripts(folder, split)
-    )
+    librispeech: list[Path] = []
+    mls: list[Path] = []
+
+    def recordings() -> Iterator[bytes]:
+        for name in files_below(folder):
+            if os.path.splitext(name)[1].lower() in _SUFFIXES:
+                yield name
+            elif name.endswith(b".trans.txt"):
+                librispeech.append(folder / os.fsdecode(name))
+            elif os.path.basename(name) == b"transcripts.txt":
+                path = folder / os.fsdecode(name)
+                if path.parent.name in SPLITS:
+                    mls.append(path)
+
+    names = Names(folder, recordings())
     if librispeech:
-        return _distributed(rows, _texts(librispeech, " "), _librispeech_split)
+        return Distribution(folder, names, librispeech, " ", _librispeech_split)
     if mls:
-        for row in rows:
-            row["language"] = _mls_language(folder / row["audio"])
-        return _distributed(rows, _texts(mls, "\t"), _mls_split)
-    counts = Counter(row["id"] for row in rows)
-    for row in rows:
-        transcript = (folder / row["audio"]).with_suffix(".txt")
+        return Distribution(folder, names, mls, "\t", _mls_split)
+    return Folder(folder, names)
+
+
+class Distribution:
+    """Recordings whose names are ids, with transcripts in lists beside them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Names,
+        transcripts: list[Path],
+        separator: str,
+        split_of: Callable[[tuple[str, ...]], str | None],
+    ) -> None:
+        self.alignments: Path | None = folder
+        self._folder, self._names = folder, names
+        self._texts, self._separator = LineIndex(transcripts), separator
+        self._split_of = split_of
+
+    def entries(self) -> Iterator[Entry]:
+        """Ids are the names of the files; what has no transcript is listed as well."""
+        for place, name in enumerate(self._names):
+            path = PurePath(printable(os.fsdecode(name)))
+            yield Entry(path.stem, place, self._split_of(path.parts))
+
+    def row(self, place: int) -> Row:
+        """The recording and its transcript."""
+        recording = FileSlice(self._names.path(place))
+        text = None
+        for _, line in self._texts.lines(recording.stem):
+            text = line.partition(self._separator)[2].strip()
+        return Row(recording, text=text, language=_mls_language(PurePath(recording.name)))
+
+
+class Folder:
+    """Recordings of any names; those of one stem keep their suffixes in their ids."""
+
+    def __init__(self, folder: Path, names: Names) -> None:
+        self.alignments: Path | None = folder
+        self._names = names
+
+    def entries(self) -> Iterator[Entry]:
+        """Ids are the paths below the folder."""
+        counts = pc.value_counts(pa.array(map(_id, self._names), pa.large_string()))
+        twice = set(
+            counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
+        )
+        for place, name in enumerate(self._names):
+            short = _id(name)
+            whole = printable(os.fsdecode(name)).replace("/", "-")
+            yield Entry(whole if short in twice else short, place, None)
+
+    def row(self, place: int) -> Row:
+        """The recording and what the text file beside it says."""
+        path = self._names.path(place)
+        transcript = Path(os.fsdecode(path)).with_suffix(".txt")
+        text = None
         if transcript.is_file():
-            text = transcript.read_text(encoding="utf-8", errors="replace").strip()
-            row["text"] = text or None
-        if counts[row["id"]] > 1:  # one.wav beside one.flac
-            row["id"] = str(row["audio"]).replace("/", "-")
-    return rows
+            try:
+                text = transcript.read_text(encoding="utf-8", errors="replace").strip() or None
+            except OSError as error:
+                raise CorpusError(f"transcript {transcript} cannot be read: {error}") from error
+        return Row(FileSlice(path), text=text)
 
 
-def _distributed(rows: list[Row], texts: dict[str, str], split_of: Any) -> list[Row]:
-    """Rows named as the distribution names its utterances; what has no transcript is left as is."""
-    for row in rows:
-        path = Path(row["audio"])
-        row |= {"id": path.stem, "text": texts.get(path.stem), "split": split_of(path.parts)}
-    return rows
+_SUFFIXES = frozenset(suffix.encode() for suffix in AUDIO_SUFFIXES)
 
 
-def _texts(files: list[Path], separator: str) -> dict[str, str]:
-    texts = {}
-    for file in files:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CorpusError(f"transcripts {file} cannot be read: {error}") from error
-        for line in lines:
-            name, _, text = line.partition(separator)
-            if name.strip():
-                texts[name.strip()] = text.strip()
-    return texts
+def _id(name: bytes) -> str:
+    return printable(os.fsdecode(os.path.splitext(name)[0])).replace("/", "-")
 
 
 def _librispeech_split(parts: tuple[str, ...]) -> str | None:
     for part in parts:
-        for split in ("train", "dev", "test"):
+        for split in SPLITS:
             if part.startswith(f"{split}-"):
                 return split
     return None
 
 
-def _mls_transcripts(folder: Path, split: str) -> list[Path]:
-    return [path for path in folder.rglob("transcripts.txt") if path.parent.name == split]
-
-
 def _mls_split(parts: tuple[str, ...]) -> str | None:
-    return next((part for part in parts if part in ("train", "dev", "test")), None)
+    return next((part for part in parts if part in SPLITS), None)
 
 
-def _mls_language(audio: Path) -> str | None:
+def _mls_language(audio: PurePath) -> str | None:
     """From the distribution's folder, `mls_german` or `mls_german_opus`."""
     for part in audio.parts:
         if part.startswith("mls_"):

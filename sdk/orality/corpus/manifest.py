@@ -1,161 +1,172 @@
-"""A corpus is a shipped name, a folder of recordings or a manifest: all utterances."""
+"""Manifests: JSON lines, or CSV with a header; NeMo's manifests are JSON lines too."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import io
 import json
-from dataclasses import dataclass, replace
-from importlib import resources
-from itertools import pairwise
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from orality.corpus.alignments import Alignments
-from orality.corpus.layouts import AUDIO_SUFFIXES, scan
+from orality.corpus.lines import Lines
+from orality.corpus.recording import FileSlice
+from orality.corpus.sources import NO_COLUMNS, Entry, Row
 from orality.errors import CorpusError
 from orality.types import Word
 
-SHIPPED = {"stories": "data/prompts", "toy": "data/toy"}
-SPLITS = ("train", "dev", "test")
+USUAL: Mapping[str, tuple[str, ...]] = {"audio": ("audio", "audio_filepath")}
+KEYS = ("audio", "id", "text", "words", "split", "language", "offset", "duration")
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """A recording and what is known about it; `words` may be empty, `text` may be None.
+class Manifest:
+    """Rows with `audio`, a path relative to the manifest, that may hold the other `KEYS`.
 
-    `split`: train prompts make preference pairs, dev chooses the checkpoint, test is evaluated.
+    `words`: [[word, start, end], ...] in seconds. `offset` and `duration`: the part of the file
+    that is meant, in seconds; `duration` alone says how long the file is. `columns`: other names
+    that the keys have in this manifest.
     """
 
-    id: str
-    audio: Path
-    text: str | None
-    words: tuple[Word, ...]
-    split: str
-    language: str
+    def __init__(
+        self, path: Path, columns: Mapping[str, str] = NO_COLUMNS, lines: Lines | None = None
+    ) -> None:
+        self.alignments: Path | None = None
+        self._path = path
+        self._names = {key: (columns[key],) if key in columns else USUAL.get(key, (key,))
+                       for key in KEYS}  # fmt: skip
+        if path.suffix.lower() == ".csv":
+            self._rows: _CsvRows | _JsonRows = _CsvRows(path)
+        else:
+            self._rows = _JsonRows(lines or Lines(path))
 
+    def entries(self) -> Iterator[Entry]:
+        """Every row, checked; without an id it is called as its file."""
+        for place, where, content in self._rows.all():
+            row = self._known(content, where)
+            self._row(row, where)
+            name = row.get("id")
+            if name is None:
+                name = Path(row["audio"]).stem
+                name += f"-{float(row['offset']):.3f}" if row.get("offset") is not None else ""
+            yield Entry(str(name), place, row.get("split"), where)
 
-def load_corpus(
-    path: str | Path, *, language: str = "en", alignments: Path | None = None
-) -> list[Utterance]:
-    """The utterances of a corpus, ordered by id.
+    def row(self, place: int) -> Row:
+        """The row that begins at a byte of the manifest."""
+        where = f"{self._path}, byte {place}"
+        return self._row(self._known(self._rows.at(place), where), where)
 
-    A manifest (JSONL, or CSV with a header) has rows with `audio` (relative to the manifest) that
-    may hold `id`, `text`, `words` ([[word, start, end], ...] in seconds; JSON in a CSV), `split`
-    and `language`. A folder may hold a `manifest.jsonl`; without one, every recording below it is
-    taken: LibriSpeech and Multilingual LibriSpeech as distributed, elsewhere a text file of the
-    same stem is the transcript. Words that are not in the manifest are looked for in the folder
-    `alignments` (default: a corpus folder itself), see `Alignments`. Without splits, the order of
-    the ids' hashes gives 80 % train, 10 % dev and 10 % test, at least one of each from three
-    recordings on.
-    Raises CorpusError when there is nothing, or a row or an alignment is malformed.
-    """
-    source = Path(path)
-    if str(path) in SHIPPED:  # a folder of that name is still reached as ./stories
-        source = Path(str(resources.files("orality"))) / SHIPPED[str(path)]
-    if source.is_dir():
-        manifest = source / "manifest.jsonl"
-        rows = _read_manifest(manifest) if manifest.exists() else scan(source)
-        root = source
-        alignments = alignments or source
-    elif source.is_file():
-        rows, root = _read_manifest(source), source.parent
-    else:
-        raise CorpusError(
-            f"there is no corpus at {path}; give a folder of recordings, a JSONL or CSV manifest, "
-            f"or one of the shipped names {', '.join(SHIPPED)}"
-        )
-    if not rows:
-        raise CorpusError(
-            f"corpus {path} holds no recordings; looked for {', '.join(sorted(AUDIO_SUFFIXES))}"
-        )
-    splits = _default_splits([str(row["id"]) for row in rows])
-    utterances = [_utterance(row, root, language, splits) for row in rows]
-    if alignments is not None:
-        if not alignments.is_dir():
-            raise CorpusError(f"there is no folder of alignments at {alignments}")
-        known = Alignments(alignments)
-        utterances = [item if item.words else _aligned(item, known) for item in utterances]
-    utterances.sort(key=lambda item: item.id)
-    for first, second in pairwise(utterances):
-        if first.id == second.id:
-            raise CorpusError(f"corpus {path} has the id {first.id!r} twice")
-    return utterances
+    def _known(self, content: Any, where: str) -> dict[str, Any]:
+        """The row by our own keys."""
+        row: dict[str, Any] = {}
+        if isinstance(content, dict):
+            for key, names in self._names.items():
+                value = next((content[n] for n in names if content.get(n) is not None), None)
+                row |= {} if value is None else {key: value}
+        if not isinstance(row.get("audio"), str):
+            wanted = " or ".join(repr(name) for name in self._names["audio"])
+            raise CorpusError(f"{where} must have a value for the key {wanted}, a path")
+        return row
 
-
-def _read_manifest(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"manifest {path} cannot be read: {error}") from error
-    if path.suffix.lower() == ".csv":
-        return _read_csv(path, text)
-    lines = text.splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
+    def _row(self, row: dict[str, Any], where: str) -> Row:
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CorpusError(f"{where} is not JSON: {error}") from error
-        if not isinstance(row, dict) or not isinstance(row.get("audio"), str):
-            raise CorpusError(f"{where} must be an object with the key 'audio', a path")
-        rows.append({"id": Path(row["audio"]).stem, **row, "_where": where})
-    return rows
+            words = tuple(Word(str(w), float(a), float(b)) for w, a, b in row.get("words") or ())
+        except (TypeError, ValueError) as error:
+            raise CorpusError(f"{where}: words must be [word, start, end] triples") from error
+        start, seconds = 0.0, None
+        if row.get("offset") is not None:
+            try:
+                start, seconds = float(row["offset"]), float(row["duration"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise CorpusError(f"{where}: offset and duration must both be seconds") from error
+        text, language = row.get("text"), row.get("language")
+        return Row(
+            FileSlice(os.fsencode(self._path.parent / row["audio"]), start, seconds),
+            text=None if text is None else str(text),
+            words=words,
+            language=None if language is None else str(language),
+        )
 
 
-def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows = []
+class _JsonRows:
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def all(self) -> Iterator[tuple[int, str, Any]]:
+        """Byte, where that is, and content of every line that is not empty."""
+        for place, where, line in self._lines:
+            yield place, where, _parsed(line, where)
+
+    def at(self, place: int) -> Any:
+        """The line that begins at a byte."""
+        return _parsed(self._lines.at(place), f"{self._lines.path}, byte {place}")
+
+
+class _CsvRows:
+    """Fields may hold line breaks, so a row is told by its first byte, not by its number."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._header: list[str] = []
+
+    def all(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Byte, where that is, and fields of every row; the first is the header."""
+        number = 0
+        try:
+            with self._path.open("rb") as file:
+                lines = _Counted(file)
+                table = csv.reader(lines, strict=True)
+                self._header = next(table, [])
+                while True:
+                    place = lines.place
+                    number = table.line_num + 1
+                    fields = next(table, None)
+                    if fields is None:
+                        return
+                    where = f"{self._path}, line {table.line_num}"
+                    if fields:
+                        yield place, where, self._row(fields, where)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise CorpusError(f"{self._path}, line {number}: {error}") from error
+        except OSError as error:
+            raise CorpusError(f"manifest {self._path} cannot be read: {error}") from error
+
+    def at(self, place: int) -> dict[str, Any]:
+        """The row that begins at a byte; the header must have been read."""
+        with self._path.open("rb") as file:
+            file.seek(place)
+            fields = next(csv.reader(_Counted(file), strict=True))
+        return self._row(fields, f"{self._path}, byte {place}")
+
+    def _row(self, fields: list[str], where: str) -> dict[str, Any]:
+        if len(fields) > len(self._header):
+            raise CorpusError(f"{where} must have no more fields than the header's {self._header}")
+        row: dict[str, Any] = {
+            key: value for key, value in zip(self._header, fields, strict=False) if key and value
+        }
+        if "words" in row:
+            row["words"] = _parsed(row["words"].encode(), where)
+        return row
+
+
+class _Counted:
+    """The lines of a file as text, and the byte at which the next one begins."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = iter(file)
+        self.place = file.tell()
+
+    def __iter__(self) -> _Counted:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        text = line.decode("utf-8-sig" if self.place == 0 else "utf-8")
+        self.place += len(line)
+        return text
+
+
+def _parsed(line: bytes, where: str) -> Any:
     try:
-        for line in table:
-            where = f"{path}, line {table.line_num}"
-            row: dict[str, Any] = {key: value for key, value in line.items() if key and value}
-            if None in line or not isinstance(row.get("audio"), str):
-                raise CorpusError(f"{where} must have a value in the column 'audio', and no more "
-                                  f"fields than the header's {table.fieldnames}")  # fmt: skip
-            if "words" in row:
-                row["words"] = json.loads(row["words"])
-            rows.append({"id": Path(row["audio"]).stem, **row, "_where": where})
-    except (csv.Error, json.JSONDecodeError) as error:
-        raise CorpusError(f"{path}, line {table.line_num}: {error}") from error
-    return rows
-
-
-def _aligned(item: Utterance, known: Alignments) -> Utterance:
-    words = known[item.id] or known[item.audio.stem]
-    if not words:
-        return item
-    text = item.text or " ".join(word.text for word in words)
-    return replace(item, words=words, text=text)
-
-
-def _utterance(row: dict[str, Any], root: Path, language: str, splits: dict[str, str]) -> Utterance:
-    name = str(row["id"])
-    try:
-        words = tuple(Word(str(w), float(a), float(b)) for w, a, b in row.get("words") or ())
-    except (TypeError, ValueError) as error:
-        raise CorpusError(f"{row['_where']}: words must be [word, start, end] triples") from error
-    split = row.get("split") or splits[name]
-    if split not in SPLITS:
-        raise CorpusError(f"{row['_where']}: split is {split!r}, it must be one of {SPLITS}")
-    return Utterance(
-        id=name,
-        audio=root / row["audio"],
-        text=row.get("text"),
-        words=words,
-        split=split,
-        language=row.get("language") or language,
-    )
-
-
-def _default_splits(names: list[str]) -> dict[str, str]:
-    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    share = max(1, len(ordered) // 10) if len(ordered) >= 3 else 0
-    chosen = dict.fromkeys(ordered, "train")
-    chosen |= dict.fromkeys(ordered[:share], "dev")
-    chosen |= dict.fromkeys(ordered[share : 2 * share], "test")
-    return chosen
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{where} is not JSON: {error}") from error

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from orality.corpus import Utterance, load_corpus
+from orality.corpus import Utterance, corpus_of
 from orality.factory.orders import Advanced, Built, Job, Made, Order, Tell
-from orality.feedback import Chunk, Judging, Prompts, Round, cut_chunk
+from orality.feedback import Chunk, CutRule, Judging, Prompts, Round, cut_chunk
 from orality.feedback.cutting import Cutting
 from orality.lazy_components import LazyComponents
 from orality.plugins import load
@@ -76,23 +76,26 @@ class Worker:
 
     @cached_property
     def _corpus(self) -> Sequence[Utterance]:
-        options = self.recipe.corpus
-        return load_corpus(
-            options.path, language=self.recipe.language, alignments=options.alignments
-        )
+        return corpus_of(self.recipe)
 
     @cached_property
     def _cutting(self) -> Cutting:
         options, parts = self.recipe.corpus, self.components
         judges = self.recipe.judge_specs(self._registry)
         reads_text = any("text" in spec.reads for spec, _ in judges.values())
+        # A transcriber that no judge needs is used where the recipe asks for it alone.
+        has_one = options.transcriber is not None or self.recipe.transcriber is not None
+        wanted = reads_text or options.transcriber is not None or options.cut in ("aligned", "asr")
         return Cutting(
             self.run,
             parts.tokenizer,
             (lambda: parts.transcriber) if reads_text else None,
             options.min_seconds,
             options.prompt_seconds,
-            options.fixed_cut,
+            CutRule(
+                "fixed" if options.fixed_cut else options.cut,
+                (lambda: parts.corpus_transcriber) if has_one and wanted else None,
+            ),
         )
 
     @cached_property

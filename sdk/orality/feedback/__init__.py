@@ -14,9 +14,11 @@ from orality.feedback.pairs import (
 from orality.feedback.preferences import Selection, read_pairs
 from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk
 from orality.feedback.select import select_pair
+from orality.feedback.word_times import CutRule
 
 __all__ = [
     "Chunk",
+    "CutRule",
     "Judging",
     "Prompts",
     "Round",

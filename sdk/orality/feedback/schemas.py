@@ -14,7 +14,7 @@ PROMPTS = pa.schema(
         ("audio", pa.string()),  # the recording, as the corpus names it
         ("seconds", pa.float64()),  # of the whole recording
         ("cut", pa.float64()),  # seconds
-        ("cut_source", pa.string()),  # words, pause, fixed
+        ("cut_source", pa.string()),  # words, aligned, asr, pause, fixed
         ("prompt_audio", pa.string()),  # relative to the run folder
         ("text", pa.string()),
         ("prompt_text", pa.string()),
@@ -24,6 +24,9 @@ PROMPTS = pa.schema(
         ("utterance_units", _UNITS),  # of the whole recording
         ("skipped", pa.string()),  # why this recording is not used, or null
         ("unreadable", pa.bool_()),  # skipped because the file is broken
+        ("cut_approximate", pa.bool_()),  # heard or guessed, not aligned by force
+        ("cut_model", pa.string()),  # what timed the words, where the corpus did not
+        ("cut_confidence", pa.float64()),  # of that model, 0 to 1
     ]
 )
 CONTINUATIONS = pa.schema(

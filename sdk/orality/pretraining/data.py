@@ -19,7 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from orality.audio import read_audio
-from orality.corpus.layouts import AUDIO_SUFFIXES
+from orality.corpus.sources import AUDIO_SUFFIXES
 from orality.errors import AudioError, CorpusError
 from orality.pretraining.loop import rng_of
 

@@ -66,8 +66,8 @@ def test_a_csv_manifest_has_the_columns_of_the_jsonl_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("text\nhello\n", "line 2 must have a value in the column 'audio'"),
-        ("audio,text\na.wav,b,c\n", "line 2 must have a value .* no more fields"),
+        ("text\nhello\n", "line 2 must have a value for the key 'audio'"),
+        ("audio,text\na.wav,b,c\n", "line 2 must have no more fields than"),
         ("audio,words\na.wav,[\n", "line 2"),
     ],
 )

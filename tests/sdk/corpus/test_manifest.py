@@ -12,7 +12,7 @@ def test_a_manifest_gives_words_text_and_split(tmp_path):
     row = {"id": "a", "audio": "a.flac", "text": "hi", "words": [["hi", 0, 0.5]], "split": "dev"}
     (tmp_path / "manifest.jsonl").write_text(json.dumps(row) + "\n\n")
     (utterance,) = load_corpus(tmp_path)
-    assert utterance.audio == tmp_path / "a.flac"
+    assert utterance.audio == str(tmp_path / "a.flac")
     assert utterance.words[0].end == 0.5
     assert utterance.split == "dev"
 

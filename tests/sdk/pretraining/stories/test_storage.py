@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orality.corpus.manifest import load_corpus
+from orality.corpus import load_corpus
 from orality.errors import CorpusError
 from orality.evaluation.sblimp import read_sblimp
 from orality.evaluation.storycloze import read_storycloze
