@@ -58,7 +58,8 @@ def read_audio(
             rate = int(file.samplerate)
             samples = _decode(file, name, rate, start, seconds, max_seconds)
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise AudioError(f"{name} cannot be read as audio: {error}") from error
+        reason = getattr(error, "error_string", error)  # without the path, which comes first here
+        raise AudioError(f"{name} cannot be read as audio: {reason}") from error
     if len(samples) == 0:
         raise AudioError(f"{name} holds no samples")
     if channel is not None and not 0 <= channel < samples.shape[1]:
@@ -85,8 +86,7 @@ def _checked(path: str | Path, name: str, max_bytes: int | None) -> bytes:
         found = os.stat(encoded)
         if not stat.S_ISREG(found.st_mode):
             raise AudioError(f"{name} cannot be read as audio: it is no regular file")
-        with open(encoded, "rb"):
-            pass
+        os.close(os.open(encoded, os.O_RDONLY))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise AudioError(f"{name} cannot be read as audio: {reason or error}") from error
