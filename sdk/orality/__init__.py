@@ -32,7 +32,7 @@ from orality.errors import (
 )
 from orality.hookspecs import hookimpl
 from orality.plugins import build, load
-from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.protocols import Aligner, Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
 from orality.types import (
     JudgeRequest,
     PreferencePair,
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Aligner",
     "AudioError",
     "CheckpointError",
     "CompatibilityError",

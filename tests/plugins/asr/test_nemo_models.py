@@ -239,6 +239,59 @@ def test_a_ctc_model_tells_when_words_are_said(ctc):
     check_words(build(ctc, timestamps=True))
 
 
+def test_a_given_text_is_aligned_in_any_batch(ctc):
+    transcriber = build(ctc)
+    assert isinstance(transcriber, orality.Aligner)
+    assert transcriber.aligner == "ctc ctc.nemo"
+    sounds = [spoken(text)[0] for text in TEXTS]
+    found = transcriber.align(sounds, [text.upper() for text in TEXTS])
+    for text, item in zip(TEXTS, found, strict=True):
+        waveform, truth = spoken(text)
+        assert [word.text.lower() for word in item.words] == text.split()
+        assert 0.5 < item.confidence <= 1
+        for word, (_, start, end) in zip(item.words, truth, strict=True):
+            assert (word.start + word.end) / 2 == pytest.approx((start + end) / 2, abs=0.35)
+            assert word.end <= waveform.duration
+    alone = [transcriber.align([s], [text])[0] for s, text in zip(sounds, TEXTS, strict=True)]
+    assert [[(w.start, w.end) for w in item.words] for item in alone] == [
+        [(w.start, w.end) for w in item.words] for item in found
+    ]
+
+
+@pytest.mark.parametrize("decoder", ["rnnt", "ctc"])
+def test_a_hybrid_aligns_by_its_ctc_decoder_whichever_writes(hybrid, decoder):
+    """What its CTC decoder writes by itself, be it wrong, is where NeMo says that it was written."""
+    sounds = [spoken(text)[0] for text in TEXTS]
+    heard = build(hybrid, decoder="ctc", timestamps=True).transcribe(sounds)
+    assert sum(len(item.words) for item in heard) > len(TEXTS)
+    transcriber = build(hybrid, decoder=decoder)
+    assert transcriber.aligner == "ctc hybrid.nemo"
+    found = transcriber.align(sounds, [item.text for item in heard])
+    for item, own in zip(found, heard, strict=True):
+        for word, theirs in zip(item.words, own.words, strict=True):
+            # NeMo's word begins where the letter before it has ended, be it a pause earlier.
+            assert theirs.start - 0.05 <= word.start < word.end
+            assert word.end == pytest.approx(theirs.end, abs=0.05)
+
+
+def test_what_cannot_be_aligned_is_none_and_unknown_words_lie_between(ctc):
+    transcriber = build(ctc)
+    waveform, truth = spoken("ab cd ef")
+    silent = Waveform(np.zeros(RATE, np.float32), RATE)
+    short = Waveform(spoken("c")[0].samples[: RATE // 4], RATE)
+    nothing, misfit, unknown = transcriber.align(
+        [silent, short, waveform], ["ab", "bad cab " * 20, "ab 57 ef"]
+    )
+    assert nothing is None
+    assert misfit is None
+    first, middle, last = unknown.words
+    assert middle.text == "57"
+    assert first.end <= middle.start < middle.end <= last.start
+    assert (middle.start + middle.end) / 2 == pytest.approx(
+        (truth[1][1] + truth[1][2]) / 2, abs=0.3
+    )
+
+
 def test_an_array_is_read_as_the_same_file_is(ctc, tmp_path):
     """NeMo pads arrays below a second, not files; the plugin's text is the files'."""
     transcriber = build(ctc)

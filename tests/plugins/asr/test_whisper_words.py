@@ -209,3 +209,38 @@ def test_the_shipped_model_hears_nothing_where_nobody_speaks(tiny: Any):
     sounds += [0.1 * np.sin(2 * np.pi * 50 * np.arange(int(s * RATE)) / RATE) for s in seconds]
     batch = [Waveform(np.clip(x, -1, 1).astype(np.float32), RATE) for x in sounds]
     assert [found.text for found in tiny.transcribe(batch)] == [""] * len(batch)
+
+
+@pytest.mark.slow
+def test_a_given_text_is_aligned_where_it_is_said_in_any_batch(tiny: Any):
+    assert isinstance(tiny, orality.Aligner)
+    parts = ["The old man walked", "down to the river", "and caught a fish"]
+    waveform, spans = speech(parts, 0.7)
+    other, _ = speech(["A bird sang in the tree."], 0.5)
+    silent = Waveform(np.zeros(RATE, np.float32), RATE)
+    text = " ".join(parts).upper()
+    found, _, nothing, empty, too_long = tiny.align(
+        [waveform, other, silent, waveform, waveform],
+        [text, "a bird sang in the tree", text, " ", "fish " * 500],
+    )
+    assert nothing is empty is too_long is None
+    assert [word.text for word in found.words] == text.split()
+    assert found.confidence > 0.5
+    counts = [len(part.split()) for part in parts]
+    ends = np.cumsum(counts)
+    for (start, end), first, last in zip(spans, [0, *ends[:-1]], ends - 1, strict=True):
+        assert found.words[first].start == pytest.approx(start, abs=0.12)
+        assert found.words[last].end == pytest.approx(end, abs=0.12)
+    (alone,) = tiny.align([waveform], [text])
+    for one, same in zip(alone.words, found.words, strict=True):
+        assert (one.start, one.end) == pytest.approx((same.start, same.end), abs=0.04)
+
+
+@pytest.mark.slow
+def test_another_text_than_was_said_is_aligned_with_little_confidence(tiny: Any):
+    waveform, _ = speech(["The old man walked down to the river"], 0.3)
+    right, wrong = tiny.align(
+        [waveform, waveform],
+        ["the old man walked down to the river", "my green umbrella costs about seven dollars"],
+    )
+    assert right.confidence > 10 * wrong.confidence

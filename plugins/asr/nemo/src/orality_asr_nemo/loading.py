@@ -43,6 +43,7 @@ def load_transcriber(config: NemoConfig) -> NemoTranscriber:
         timestamps=config.timestamps,
         punctuation=config.punctuation,
         batch_size=config.batch_size,
+        name=Path(config.checkpoint).name,
     )
 
 

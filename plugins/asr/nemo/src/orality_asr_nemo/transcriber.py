@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, resample
 from orality.silence import is_silent
+from orality_asr_nemo.alignment import ctc_aligner
 from orality_asr_nemo.prompts import Prompt
 from orality_asr_nemo.recordings import Piece, cut
 from orality_asr_nemo.words import words_of
@@ -21,8 +22,11 @@ class NemoTranscriber:
     """A NeMo model; see `orality.Transcriber`. Silence gives an empty text without asking it.
 
     `target_language`: translate into it; None transcribes. Raises CompatibilityError when the
-    model cannot translate, or cannot tell when words are said.
+    model cannot translate, or cannot tell when words are said. `name`: what runs call the model.
+    A model with a CTC decoder also aligns given texts, see `orality.Aligner`.
     """
+
+    aligns_exactly = True
 
     def __init__(
         self,
@@ -33,7 +37,10 @@ class NemoTranscriber:
         timestamps: bool = False,
         punctuation: bool = True,
         batch_size: int = 16,
+        name: str = "nemo",
     ) -> None:
+        self._ctc = ctc_aligner(model)
+        self.aligner = None if self._ctc is None else f"ctc {name}"
         self.model, self.language, self.target_language = model, language, target_language
         self.timestamps, self.batch_size = timestamps, batch_size
         self.sample_rate = _sample_rate(model)
@@ -74,6 +81,35 @@ class NemoTranscriber:
             texts[piece.index].append((piece.start, text, words))
         task = "transcribe" if self.target_language is None else "translate"
         return [_joined(sorted(parts, key=lambda part: part[0]), written, task) for parts in texts]
+
+    def align(
+        self, batch: Sequence[Waveform], texts: Sequence[str], *, language: str | None = None
+    ) -> list[Transcript | None]:
+        """The times of each text's words by the CTC decoder; None for silence and misfits.
+
+        Letters count as the model writes them, whatever their case; a word it cannot write is
+        placed where something is said between its neighbors. CompatibilityError without a CTC
+        decoder.
+        """
+        if self._ctc is None:
+            raise CompatibilityError(
+                [f"a {type(self.model).__name__} has no CTC decoder, so it aligns no given text"]
+            )
+        clips = [resample(waveform, self.sample_rate).samples for waveform in batch]
+        rows = [row for row, clip in enumerate(clips) if not is_silent(clip, self.sample_rate)]
+        rows.sort(key=lambda row: len(clips[row]), reverse=True)
+        found: list[Transcript | None] = [None] * len(clips)
+        for start in range(0, len(rows), self.batch_size):
+            part = rows[start : start + self.batch_size]
+            aligned = self._ctc.align(
+                [clips[row] for row in part],
+                [texts[row] for row in part],
+                self.sample_rate,
+                language or self.language,
+            )
+            for row, transcript in zip(part, aligned, strict=True):
+                found[row] = transcript
+        return found
 
     def _hear(self, clips: list[NDArray[np.float32]], spoken: str, written: str) -> list[Any]:
         if not clips:

@@ -124,6 +124,25 @@ def greedy(model: Any, states: torch.Tensor, rules: Rules, seconds: list[float])
     ]
 
 
+def mean_log_probs(
+    model: Any, states: torch.Tensor, rules: Rules, texts: list[list[int]]
+) -> list[float]:
+    """Of the tokens of given texts and their end, as they would be written: nats per token."""
+    rows = [[*rules.prompt, *ids, rules.end] for ids in texts]
+    longest = max(map(len, rows))
+    filled = [row + [rules.end] * (longest - len(row)) for row in rows]
+    tokens = torch.tensor(filled, device=states.device)
+    hidden = model.model.decoder(
+        input_ids=tokens[:, :-1], encoder_hidden_states=states, use_cache=False
+    ).last_hidden_state[:, len(rules.prompt) - 1 :]
+    means = []
+    for row, ids in enumerate(texts):
+        said = torch.tensor([*ids, rules.end], device=states.device)
+        logits = model.proj_out(hidden[row, : len(said)]).float()
+        means.append(float(logits.log_softmax(-1).gather(1, said[:, None]).mean()))
+    return means
+
+
 def _logits(model: Any, tokens: torch.Tensor, states: torch.Tensor, cache: Any) -> torch.Tensor:
     out = model.model.decoder(
         input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True

@@ -6,19 +6,22 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from orality import CompatibilityError, Transcript, Waveform, Word, resample
+from orality import CompatibilityError, Transcript, Waveform, Word
 from orality.silence import is_silent
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
-from orality_asr_whisper.decoding import Decoded, Rules, encode, greedy, silence, with_silence
-from orality_asr_whisper.features import SAMPLE_RATE, log_mel
-from orality_asr_whisper.segments import cut, padded_length
+from orality_asr_whisper.batches import batches, finite_samples, states_of
+from orality_asr_whisper.decoding import Decoded, Rules, greedy, silence
+from orality_asr_whisper.features import SAMPLE_RATE
+from orality_asr_whisper.forced import Forced
+from orality_asr_whisper.segments import cut
 from orality_asr_whisper.words import group, timed
 
 # Words surer than this (mean log-probability) count even where silence seems likely, as in
@@ -52,6 +55,7 @@ class WhisperTranscriber:
     """A Whisper model with its tokenizer; see `orality.Transcriber`."""
 
     sample_rate = SAMPLE_RATE
+    aligns_exactly = False  # attention is about where the words are, not exactly
 
     def __init__(self, model: Any, tokenizer: Any, config: WhisperConfig, habits: Habits) -> None:
         self._model = model
@@ -74,7 +78,7 @@ class WhisperTranscriber:
         rules = self._rules(spoken)
         pieces = [piece for index, waveform in enumerate(batch) for piece in _cut(index, waveform)]
         found: dict[int, tuple[Decoded, list[Word]]] = {}
-        for rows in _batches([len(p.samples) for p in pieces], self._config.batch_seconds):
+        for rows in batches([len(p.samples) for p in pieces], self._config.batch_seconds):
             clips = [pieces[row] for row in rows]
             found |= dict(zip(rows, self._decode(clips, rules, spoken), strict=True))
         heard: list[list[tuple[Decoded, list[Word]]]] = [[] for _ in batch]
@@ -85,17 +89,41 @@ class WhisperTranscriber:
         written = "en" if self._config.task == "translate" else spoken
         return [self._transcript(items, written) for items in heard]
 
+    @property
+    def timestamps(self) -> bool:
+        """Whether transcripts have words with times."""
+        return self._config.timestamps
+
+    @property
+    def aligner(self) -> str:
+        """What runs call it when it aligns given texts."""
+        return f"attention whisper {Path(self._config.checkpoint).name}"
+
+    def align(
+        self, batch: Sequence[Waveform], texts: Sequence[str], *, language: str | None = None
+    ) -> list[Transcript | None]:
+        """The times of each text's words by the decoder's attention, were it to write that text.
+
+        `confidence`: exp of the tokens' mean log-probability, low where something else was said.
+        None for silence, for an empty text, and beyond 24 s or the decoder's length.
+        """
+        spoken = language or self._config.language
+        forced = Forced(
+            self._model,
+            self._tokenizer,
+            self._silence,
+            self._habits.alignment_heads,
+            self._config.batch_seconds,
+        )
+        clips = [finite_samples(waveform) for waveform in batch]
+        return forced.align(clips, texts, self._rules(spoken), spoken)
+
     def _decode(
         self, pieces: list[_Piece], rules: Rules, language: str
     ) -> list[tuple[Decoded, list[Word]]]:
         clips = [piece.samples for piece in pieces]
-        padded = np.zeros((len(clips), padded_length(len(clips[0]))), np.float32)
-        for row, clip in enumerate(clips):
-            padded[row, : len(clip)] = clip
         with torch.inference_mode():
-            samples = torch.from_numpy(padded).to(self._model.device)
-            mels = log_mel(samples, self._model.config.num_mel_bins).to(self._model.dtype)
-            states = with_silence(encode(self._model, mels), self._silence)
+            states = states_of(self._model, self._silence, clips)
             seconds = [len(clip) / SAMPLE_RATE for clip in clips]
             decoded = greedy(self._model, states, rules, seconds)
             words: list[list[Word]] = [[] for _ in clips]
@@ -171,18 +199,6 @@ def _compression(text: str) -> float:
 
 def _cut(index: int, waveform: Waveform) -> Iterator[_Piece]:
     """The parts of a recording that hold sound."""
-    samples = resample(waveform, SAMPLE_RATE).samples
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    for start, part in cut(samples):
+    for start, part in cut(finite_samples(waveform)):
         if not is_silent(part, SAMPLE_RATE):
             yield _Piece(index, start / SAMPLE_RATE, part)
-
-
-def _batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
-    """Row numbers of clips with equal padded length, at most `batch_seconds` of audio each."""
-    groups: dict[int, list[int]] = {}
-    for row, length in enumerate(lengths):
-        groups.setdefault(padded_length(length), []).append(row)
-    for length, rows in sorted(groups.items()):
-        size = max(1, int(batch_seconds * SAMPLE_RATE / length))
-        yield from (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,0 +1,43 @@
+"""Clips of one padded length together, as the encoder's states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from orality import Waveform, resample
+from orality_asr_whisper.decoding import encode, with_silence
+from orality_asr_whisper.features import SAMPLE_RATE, log_mel
+from orality_asr_whisper.segments import padded_length
+
+Clip = NDArray[np.float32]
+
+
+def finite_samples(waveform: Waveform) -> Clip:
+    """At Whisper's rate, without NaN and Inf."""
+    samples = resample(waveform, SAMPLE_RATE).samples
+    return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
+    """Row numbers of clips with equal padded length, at most `batch_seconds` of audio each."""
+    groups: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        groups.setdefault(padded_length(length), []).append(row)
+    for length, rows in sorted(groups.items()):
+        size = max(1, int(batch_seconds * SAMPLE_RATE / length))
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def states_of(model: Any, silence: torch.Tensor, clips: Sequence[Clip]) -> torch.Tensor:
+    """Encoder states of clips of one padded length, with the silence that follows them."""
+    padded = np.zeros((len(clips), padded_length(len(clips[0]))), np.float32)
+    for row, clip in enumerate(clips):
+        padded[row, : len(clip)] = clip
+    samples = torch.from_numpy(padded).to(model.device)
+    mels = log_mel(samples, model.config.num_mel_bins).to(model.dtype)
+    return with_silence(encode(model, mels), silence)
