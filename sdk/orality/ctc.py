@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def align_tokens(
     frames, vocabulary = log_probs.shape
     if any(token == blank or not ANY <= token < vocabulary for token in tokens):
         raise ValueError(f"tokens must be {ANY} to {vocabulary - 1} without the blank {blank}")
-    repeated = sum(a == b for a, b in zip(tokens, tokens[1:], strict=False))
+    repeated = sum(a == b for a, b in pairwise(tokens))
     states = 2 * len(tokens) + 1
     if not tokens or frames < len(tokens) + repeated or frames * states > _MOST_CELLS:
         return None
@@ -78,7 +79,7 @@ def _best_path(emissions: NDArray[np.float32], tokens: Sequence[int]) -> NDArray
     column[1::2] = np.arange(1, len(tokens) + 1)
     # A blank may be skipped between two tokens that differ.
     skips = np.zeros(states, bool)
-    skips[3::2] = [a != b for a, b in zip(tokens[1:], tokens, strict=False)]
+    skips[3::2] = [a != b for a, b in pairwise(tokens)]
     came = np.zeros((frames, states), np.int8)  # 0: stayed, 1: from the one before, 2: skipped
     score = np.full(states, -np.inf, np.float64)
     score[:2] = emissions[0, column[:2]]

@@ -1,4 +1,4 @@
-"""Sixteen recordings that a real corpus has: each is used as it should be, or named with a reason."""
+"""Sixteen recordings that real corpora have: each is used as it should be, or named."""
 
 from __future__ import annotations
 
@@ -142,9 +142,9 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.open
 
     def opened(path, flags, *args, **kwargs):
-        if isinstance(path, str | bytes | os.PathLike) and os.path.isfile(path):
-            if os.stat(path).st_mode & 0o777 == 0:
-                raise PermissionError(13, "Permission denied", path)
+        named = isinstance(path, str | bytes | os.PathLike) and os.path.isfile(path)
+        if named and os.stat(path).st_mode & 0o777 == 0:
+            raise PermissionError(13, "Permission denied", path)
         return really(path, flags, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", opened)
