@@ -25,6 +25,7 @@ GUIDE = (ROOT / "docs" / "plugins.md").read_text()
 PAIRS = (ROOT / "docs" / "pairs.md").read_text()
 TRAINING = (ROOT / "docs" / "training.md").read_text()
 SCALING = (ROOT / "docs" / "scaling.md").read_text()
+CORPORA = (ROOT / "docs" / "corpora.md").read_text()
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "docs" / "examples" / "word_count_judge"
 
@@ -127,6 +128,21 @@ def test_the_training_guide_names_every_loss_backend_and_setting():
     for name in ("max_tokens", "items_per_step", "activation_checkpointing"):
         assert name in Settings.__dataclass_fields__
         assert f"`{name}`" in TRAINING
+
+
+def test_the_corpus_guide_s_example_runs_and_every_way_to_cut_is_named():
+    from orality.options import CorpusOptions
+
+    (source,) = re.findall(r"```python\n(.*?)```", CORPORA, re.S)
+    found: dict[str, object] = {}
+    exec(source, found)
+    assert found["speech"].sample_rate == 16_000
+    for way in get_args(CorpusOptions.model_fields["cut"].annotation):
+        assert f"`{way}` |" in CORPORA or f"cut: {way}`" in CORPORA
+    for name in ("columns", "cut", "transcriber", "alignments", "max_seconds", "max_bytes",
+                 "max_failures", "min_seconds", "prompt_seconds", "fixed_cut"):  # fmt: skip
+        assert name in CorpusOptions.model_fields
+        assert name in CORPORA
 
 
 def test_the_readme_names_every_command():

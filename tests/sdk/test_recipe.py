@@ -146,3 +146,27 @@ def test_settings_that_change_no_result_do_not_change_the_run():
     assert identity(strictness=5) != identity(strictness=9)
     plain = Recipe.parse(toy())
     assert plain.without_neutral(registry).fingerprint == plain.fingerprint
+
+
+def test_a_corpus_is_cut_in_one_way():
+    data = Recipe.load("toy").model_dump()
+    data["corpus"] |= {"fixed_cut": True, "cut": "aligned"}
+    with pytest.raises(RecipeError, match="fixed_cut and cut: aligned are two ways to cut"):
+        Recipe.parse(data)
+
+
+def test_a_corpus_names_its_own_transcriber_and_columns():
+    data = Recipe.load("toy").model_dump()
+    data["corpus"] |= {"transcriber": {"name": "toy"}, "columns": {"text": "sentence"}}
+    recipe = Recipe.parse(data)
+    assert recipe.choices["corpus.transcriber"].name == "toy"
+    recipe.check()
+    data["corpus"]["columns"] = {"txt": "sentence"}
+    with pytest.raises(RecipeError, match="corpus.columns"):
+        Recipe.parse(data)
+
+
+def test_the_fixed_cut_of_twist_is_a_change_of_any_recipe():
+    corpus = Recipe.load("align-slm-1.3b").with_fixed_cut(3.0).corpus
+    assert (corpus.fixed_cut, corpus.cut, corpus.prompt_seconds) == (True, "fixed", 3.0)
+    assert Recipe.parse(Recipe.load("toy").with_fixed_cut(3.0).model_dump())

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from orality.protocols import (
+    Aligner,
     Judge,
     SpeechLM,
     SpeechTokenizer,
@@ -202,6 +203,24 @@ class TranscriberTests(ComponentTests):
         rate = transcriber.sample_rate
         silence = Waveform(np.zeros(rate, dtype=np.float32), rate)
         assert transcriber.transcribe([silence])[0].text == ""
+
+    def test_given_texts_are_aligned_in_order_where_that_is_offered(self) -> None:
+        transcriber = self.build()
+        if not isinstance(transcriber, Aligner) or transcriber.aligner is None:
+            pytest.skip("it aligns no given text")
+        assert transcriber.align([], []) == []
+        rate = transcriber.sample_rate
+        sounds = [*self.waveforms(), Waveform(np.zeros(rate, dtype=np.float32), rate)]
+        found = transcriber.align(sounds, ["a b a"] * len(sounds))
+        assert found[-1] is None, "silence has no words"
+        for sound, transcript in zip(sounds, found, strict=True):
+            if transcript is not None:
+                assert [word.text for word in transcript.words] == ["a", "b", "a"]
+                times = [time for word in transcript.words for time in (word.start, word.end)]
+                assert times == sorted(times)
+                assert times[0] >= 0
+                assert times[-1] <= sound.duration
+                assert transcript.confidence is None or 0 <= transcript.confidence <= 1
 
 
 class JudgeTests(ComponentTests):

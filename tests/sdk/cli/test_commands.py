@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from orality.cli.commands import app
+from orality.store import iterate_records
 
 
 def run(*arguments, cwd=None, **environment):
@@ -70,3 +74,11 @@ def test_progress_is_plain_lines_when_nobody_watches(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "round-1: verdicts: " in done.stderr
     assert " pairs in " in done.stdout
+
+
+def test_prompts_can_be_cut_at_three_seconds_sharp(tmp_path):
+    done = CliRunner().invoke(app, ["pairs", "toy", "--fixed-3s", "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    records = list(iterate_records(tmp_path / "run" / "prompts"))
+    assert records
+    assert {(row["cut"], row["cut_source"]) for row in records} == {(3.0, "fixed")}
