@@ -17,6 +17,8 @@ from orality.errors import AudioError, AudioLimitError
 from orality.types import Waveform
 
 MAX_SECONDS = 3600.0
+_UNKNOWN = 2**62  # frames: what libsndfile says of a FLAC that was written as a stream
+_BLOCK = 1 << 16
 _MISMATCH = 0.1  # seconds by which a header and a slice's list may be wrong about the length
 
 
@@ -54,7 +56,7 @@ def read_audio(
     else:
         name, readable = name or "the given stream", source
     try:
-        with soundfile.SoundFile(readable) as file:
+        with _SoundFile(readable) as file:
             rate = int(file.samplerate)
             samples = _decode(file, name, rate, start, seconds, max_seconds)
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -71,6 +73,13 @@ def read_audio(
     peak = max(1.0, float(np.abs(mono).max()))
     waveform = Waveform((mono / peak).astype(np.float32), rate)
     return waveform if sample_rate is None else resample(waveform, sample_rate)
+
+
+class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+    """One that does not seek, as soundfile does after every read, where libsndfile cannot."""
+
+    def seekable(self) -> bool:
+        return self.frames < _UNKNOWN and bool(super().seekable())
 
 
 def printable(path: str | Path) -> str:
@@ -107,11 +116,15 @@ def _decode(
 ) -> NDArray[np.float32]:
     """Samples of a slice or the whole, (frames, channels)."""
     first = round(start * rate)
-    frames = file.frames - first if seconds is None else round(seconds * rate)
+    known = file.frames < _UNKNOWN
+    total = file.frames if known else first + round((seconds or max_seconds) * rate) + 1
+    streamed = None if known else _stream(file, total)
+    total = total if streamed is None else len(streamed)
+    frames = total - first if seconds is None else round(seconds * rate)
     spare = round(_MISMATCH * rate)
-    if not 0 <= first <= file.frames or first + frames > file.frames + spare:
+    if not 0 <= first <= total or first + frames > total + spare:
         raise AudioError(
-            f"{name} lasts {file.frames / rate:.2f} s, and "
+            f"{name} lasts {total / rate:.2f} s, and "
             f"{start:.2f} s to {(first + frames) / rate:.2f} s was asked for"
         )
     if frames > max_seconds * rate:
@@ -119,6 +132,8 @@ def _decode(
             f"{name} lasts {frames / rate:.0f} s, more than the "
             f"{max_seconds:.0f} s accepted; cut it into shorter recordings"
         )
+    if streamed is not None:
+        return streamed[first : first + frames]
     if first:
         file.seek(first)
     samples: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
@@ -128,6 +143,18 @@ def _decode(
             f"{frames / rate:.2f} s it should have"
         )
     return samples
+
+
+def _stream(file: soundfile.SoundFile, most: int) -> NDArray[np.float32]:
+    """Up to `most` frames of a file that tells no length; libsndfile cannot seek in it either."""
+    blocks, count = [], 0
+    while count < most:
+        block = file.read(min(_BLOCK, most - count), dtype="float32", always_2d=True)
+        blocks.append(block)
+        count += len(block)
+        if len(block) == 0:
+            break
+    return np.concatenate(blocks)
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:

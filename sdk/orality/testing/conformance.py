@@ -206,10 +206,10 @@ class TranscriberTests(ComponentTests):
 
     def test_given_texts_are_aligned_in_order_where_that_is_offered(self) -> None:
         transcriber = self.build()
+        rate = transcriber.sample_rate
         if not isinstance(transcriber, Aligner) or transcriber.aligner is None:
             pytest.skip("it aligns no given text")
         assert transcriber.align([], []) == []
-        rate = transcriber.sample_rate
         sounds = [*self.waveforms(), Waveform(np.zeros(rate, dtype=np.float32), rate)]
         found = transcriber.align(sounds, ["a b a"] * len(sounds))
         assert found[-1] is None, "silence has no words"
