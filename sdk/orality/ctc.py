@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orality.types import Transcript, Word
 
-__all__ = ["ANY", "Span", "align_tokens", "align_words"]
+__all__ = ["ANY", "Span", "align_tokens", "align_words", "spelled"]
 
 ANY = -1
 """A token of which only is known that something was said: the likeliest one at each frame."""
@@ -136,3 +136,12 @@ def align_words(
         words=tuple(timed),
         confidence=min(1.0, math.exp(total / frames)),
     )
+
+
+def spelled(word: str, letters: Collection[str]) -> str:
+    """A word as a model writes it that knows these letters: in its case, without what it lacks."""
+    if not any(letter.isupper() for letter in letters):
+        word = word.lower()
+    elif not any(letter.islower() for letter in letters):
+        word = word.upper()
+    return "".join(letter for letter in word if letter in letters)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orality.ctc import ANY, Span, align_tokens, align_words
+from orality.ctc import ANY, Span, align_tokens, align_words, spelled
 
 BLANK, A, B, SPACE = 0, 1, 2, 3
 
@@ -119,3 +119,11 @@ def test_a_word_the_model_cannot_spell_lies_between_its_neighbors():
 def test_a_recording_too_long_to_remember_is_not_aligned():
     said = np.broadcast_to(frames(A), (500_000, 4))
     assert align_tokens(said, [A, B] * 500, blank=BLANK) is None
+
+
+@pytest.mark.parametrize(
+    ("letters", "written"),
+    [("abcdo'", "do'abc"), ("ABCDO", "DOABC"), ("abcdDO", "Dabc"), ("", "")],
+)
+def test_words_are_spelled_as_the_model_writes(letters, written):
+    assert spelled("Do'abc!", letters) == written

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import Transcript
-from orality.ctc import align_words
+from orality.ctc import align_words, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,7 @@ class CtcAligner:
 
     def _tokens(self, word: str, language: str) -> list[int]:
         """A word as the model would write it; what it cannot write is left out."""
-        letters = {letter for piece in self.vocabulary for letter in piece}
-        if not any(letter.isupper() for letter in letters):
-            word = word.lower()
-        elif not any(letter.islower() for letter in letters):
-            word = word.upper()
-        known = "".join(letter for letter in word if letter in letters)
+        known = spelled(word, {letter for piece in self.vocabulary for letter in piece})
         if not known:
             return []
         if self._pieces is None:
