@@ -191,6 +191,13 @@ class Recipe(Section):
             seconds=self.corpus.prompt_seconds + self.sampling.max_seconds,
         )
         problems = []
+        if self.corpus.cut in ("aligned", "asr") and not (
+            self.corpus.transcriber or self.transcriber
+        ):
+            problems.append(
+                f"corpus.cut: {self.corpus.cut!r} needs a transcriber; name it as "
+                "corpus.transcriber"
+            )
         for label in self.further_judges:
             judge = self.judge_specs(registry)[verdicts_of(label)]
             problems += judge_problems(replace(stack, judge=judge), self.language)

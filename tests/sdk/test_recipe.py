@@ -155,6 +155,33 @@ def test_a_corpus_is_cut_in_one_way():
         Recipe.parse(data)
 
 
+class _EarConfig(ComponentConfig):
+    """A judge that listens, and needs no text."""
+
+
+@hookimpl
+def _listening_judges():
+    yield JudgeSpec(
+        name="ear",
+        config=_EarConfig,
+        build=lambda config: None,
+        reads=frozenset({"audio"}),
+        scale=(1.0, 5.0),
+    )
+
+
+@pytest.mark.parametrize("way", ["aligned", "asr"])
+def test_words_are_not_timed_without_a_transcriber(way):
+    plugins = load_plugins([SimpleNamespace(__name__="ear", orality_judges=_listening_judges)])
+    data = toy(judge={"name": "ear"}, transcriber=None)
+    Recipe.parse(data).check(plugins)
+    data["corpus"] |= {"cut": way}
+    with pytest.raises(CompatibilityError, match=f"corpus.cut: '{way}' needs a transcriber"):
+        Recipe.parse(data).check(plugins)
+    data["corpus"] |= {"transcriber": {"name": "toy"}}
+    Recipe.parse(data).check(plugins)
+
+
 def test_a_corpus_names_its_own_transcriber_and_columns():
     data = Recipe.load("toy").model_dump()
     data["corpus"] |= {"transcriber": {"name": "toy"}, "columns": {"text": "sentence"}}

@@ -31,7 +31,7 @@ OutOption = Annotated[
 ]
 CorpusOption = Annotated[
     str | None,
-    typer.Option("--corpus", help="A folder of recordings or a manifest, instead of the recipe's."),
+    typer.Option("--corpus", help="A folder, manifest or dataset, instead of the recipe's."),
 ]
 FixedOption = Annotated[
     bool, typer.Option("--fixed-3s", help="Cut prompts at 3 s sharp, as TWIST does.")

@@ -86,6 +86,8 @@ class Worker:
         # A transcriber that no judge needs is used where the recipe asks for it alone.
         has_one = options.transcriber is not None or self.recipe.transcriber is not None
         wanted = reads_text or options.transcriber is not None or options.cut in ("aligned", "asr")
+        transcriber = self.recipe.stack(self._registry).transcriber
+        written = None if transcriber is None else transcriber[0].output_language(transcriber[1])
         return Cutting(
             self.run,
             parts.tokenizer,
@@ -95,6 +97,7 @@ class Worker:
             CutRule(
                 "fixed" if options.fixed_cut else options.cut,
                 (lambda: parts.corpus_transcriber) if has_one and wanted else None,
+                spoken_text=written in (None, self.recipe.language),
             ),
         )
 

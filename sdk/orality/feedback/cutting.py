@@ -118,7 +118,7 @@ class Cutting:
             "cut_model": timed.model,
             "cut_confidence": timed.confidence,
         }
-        if words:
+        if words and self.rule.spoken_text:
             before = [word.text for word in words if word.end <= cut + 1e-6]
             after = [word.text for word in words if word.end > cut + 1e-6]
             record |= {"prompt_text": " ".join(before), "continuation_text": " ".join(after)}

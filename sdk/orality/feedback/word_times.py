@@ -21,11 +21,13 @@ class CutRule:
     `how`: `words` that the corpus times, words `aligned` with its transcript by a model, words that
     an `asr` hears and times, at a `pause`, `fixed` at the seconds asked for, or `auto`: the first
     of these, but for the last, that an utterance allows. `component`: gives the transcriber that
-    aligns and hears; called when it is needed.
+    aligns and hears; called when it is needed. `spoken_text`: whether texts stay in the language
+    that is spoken; where a transcriber translates, it also writes down the prompts.
     """
 
     how: How = "auto"
     component: Callable[[], Transcriber] | None = None
+    spoken_text: bool = True
 
     def allows(self, source: str) -> bool:
         """Whether word times of a source are looked for."""

@@ -101,6 +101,16 @@ def test_else_the_words_that_are_heard_are_marked_as_approximate(speech, text):
     assert record["prompt_text"] == "one two"
 
 
+@pytest.mark.parametrize("words", [GIVEN, ()])
+def test_where_texts_are_translated_the_prompt_is_too(speech, words):
+    model = Listener(aligner="ctc small")
+    rule = CutRule("auto", lambda: model, spoken_text=False)
+    record = cut(speech, rule, words=words, text="eins zwei", transcriber=lambda: model)
+    assert record["cut_source"] == ("words" if words else "aligned")
+    assert (record["prompt_text"], record["continuation_text"]) == (TEXT, None)
+    assert model.asked[-1] == f"transcribe {record['cut']:.1f}"
+
+
 def test_else_a_pause_is_and_the_prompt_is_written_down(speech):
     model = Listener()
     record = cut(speech, CutRule("auto", lambda: model), transcriber=lambda: model)

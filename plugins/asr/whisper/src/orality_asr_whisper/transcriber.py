@@ -116,7 +116,7 @@ class WhisperTranscriber:
             self._config.batch_seconds,
         )
         clips = [finite_samples(waveform) for waveform in batch]
-        return forced.align(clips, texts, self._rules(spoken), spoken)
+        return forced.align(clips, texts, self._rules(spoken, "transcribe"), spoken)
 
     def _decode(
         self, pieces: list[_Piece], rules: Rules, language: str
@@ -166,11 +166,12 @@ class WhisperTranscriber:
             confidence=min(1.0, math.exp(total / sum(tokens))),
         )
 
-    def _rules(self, language: str) -> Rules:
+    def _rules(self, language: str, task: str | None = None) -> Rules:
+        task = task or self._config.task
         names = ["<|startoftranscript|>"]
         if self._habits.multilingual:
-            names += [f"<|{language}|>", f"<|{self._config.task}|>"]
-        elif language != "en" or self._config.task != "transcribe":
+            names += [f"<|{language}|>", f"<|{task}|>"]
+        elif language != "en" or task != "transcribe":
             raise CompatibilityError(
                 [f"{self._config.checkpoint} only transcribes English, not {language!r}"]
             )
