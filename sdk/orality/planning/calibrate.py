@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orality.corpus import load_corpus
+from orality.corpus import corpus_of
 from orality.errors import RecipeError
 from orality.factory import Ledger, Made, RoundOrder, Worker
 from orality.planning.rates import Rates
@@ -35,9 +35,8 @@ def calibrate(
     """
     if prompts < 2 * _SHARDS:
         raise RecipeError(f"a calibration takes {2 * _SHARDS} prompts at least, got {prompts}")
-    registry, options = load(), recipe.corpus
-    corpus = load_corpus(options.path, language=recipe.language, alignments=options.alignments)
-    there = sum(utterance.split == "train" for utterance in corpus)
+    registry = load()
+    there = len(corpus_of(recipe).indices_of("train"))
     prompts = min(prompts, max(1, there))
     size = max(1, prompts // _SHARDS)
     small = _smaller(recipe, prompts, size)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orality.corpus import load_corpus
+from orality.corpus import corpus_of
 from orality.planning.arithmetic import Plan, plan
 from orality.planning.calibrate import calibrate
 from orality.planning.rates import Rates, read_rates
@@ -73,10 +73,10 @@ def _prompts(recipe: Recipe) -> int:
     options = recipe.corpus
     if options.max_prompts is not None and options.max_dev_prompts is not None:
         return options.max_prompts + options.max_dev_prompts
-    corpus = load_corpus(options.path, language=recipe.language, alignments=options.alignments)
-    splits = [utterance.split for utterance in corpus]
+    corpus = corpus_of(recipe)
     limits = {"train": options.max_prompts, "dev": options.max_dev_prompts}
+    there = {split: len(corpus.indices_of(split)) for split in limits}
     return sum(
-        splits.count(split) if limit is None else min(limit, splits.count(split))
+        there[split] if limit is None else min(limit, there[split])
         for split, limit in limits.items()
     )
