@@ -129,7 +129,7 @@ def train(
     """Train an adapter on stored pairs."""
     from orality.curriculum import train as run_train
 
-    chosen, _ = _recipe(recipe, out, None, track)
+    chosen, _ = _recipe(recipe, out, None, track=track)
     with show_progress(console) as progress:
         adapter = run_train(chosen, pairs, out, progress=progress)
     print(f"the adapter is in {adapter}")
