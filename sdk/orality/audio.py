@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from orality.errors import AudioError, AudioLimitError
+from orality.store.files import atomic_write
 from orality.types import Waveform
 
 MAX_SECONDS = 3600.0
@@ -166,15 +168,16 @@ def resample(waveform: Waveform, sample_rate: int) -> Waveform:
 
 
 def write_audio(path: str | Path, waveform: Waveform) -> None:
-    """Write a recording; the suffix picks the format (.flac and .wav as 16 bit, .ogg as Opus)."""
+    """Write a recording, whole or not at all; the suffix picks the format.
+
+    .flac and .wav as 16 bit, .ogg as Opus. StoreError when it cannot be written. It is on disk for
+    good only after `orality.store.sync_files`.
+    """
     path = Path(path)
     subtype = "OPUS" if path.suffix.lower() in {".ogg", ".opus"} else "PCM_16"
     kind = {".ogg": "OGG", ".opus": "OGG"}.get(path.suffix.lower(), path.suffix[1:].upper())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(
-        str(path),
-        np.clip(waveform.samples, -1.0, 1.0),
-        waveform.sample_rate,
-        format=kind,
-        subtype=subtype,
-    )
+    # In memory, since libsndfile writes small pieces and says nothing of a full disk.
+    encoded = io.BytesIO()
+    samples = np.clip(waveform.samples, -1.0, 1.0)
+    soundfile.write(encoded, samples, waveform.sample_rate, format=kind, subtype=subtype)
+    atomic_write(path, lambda file: file.write(encoded.getbuffer()), sync=False)

@@ -1,6 +1,13 @@
 """The run folder: parquet shards that appear whole or not at all, a manifest, resume."""
 
-from orality.store.files import atomic_write, explain_os_errors, read_json, sync_files, write_json
+from orality.store.files import (
+    atomic_write,
+    drop_unfinished,
+    explain_os_errors,
+    read_json,
+    sync_files,
+    write_json,
+)
 from orality.store.folders import whole_folder
 from orality.store.metrics import append_metrics, read_metrics, stage_costs
 from orality.store.run import Run
@@ -10,6 +17,7 @@ from orality.store.shards import (
     put_shard,
     read_records,
     read_shard,
+    read_table,
     run_stage,
     shard_path,
     shard_paths,
@@ -22,6 +30,7 @@ __all__ = [
     "append_metrics",
     "atomic_write",
     "count_records",
+    "drop_unfinished",
     "explain_os_errors",
     "iterate_records",
     "put_shard",
@@ -29,6 +38,7 @@ __all__ = [
     "read_metrics",
     "read_records",
     "read_shard",
+    "read_table",
     "run_stage",
     "shard_path",
     "shard_paths",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from orality.errors import StoreError
+
+_SYNCS_AT_A_TIME = 8
 
 
 @contextmanager
@@ -28,45 +31,57 @@ def explain_os_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be written: {error}") from error
 
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary neighbor of `path`, sync it, and move it into place."""
+def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, sync: bool = True) -> None:
+    """Let `write` fill a temporary neighbor of `path`, sync it, and move it into place.
+
+    Without `sync` a power failure may still empty the file: see `sync_files` for many at a time.
+    """
     with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with name.open("xb") as file:
                 write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())  # temporary files are private, results are not
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(name, path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if sync:
+            _sync(path.parent)
 
 
 def sync_files(folder: Path) -> None:
-    """Put the files of a folder on disk, before a shard that speaks of them appears."""
+    """Put the files of a folder on disk, before a shard that speaks of them appears.
+
+    Several at a time, so that the file system writes its journal once for many of them.
+    """
+    if not folder.is_dir():
+        return
+    with explain_os_errors(folder), ThreadPoolExecutor(_SYNCS_AT_A_TIME) as pool:
+        list(pool.map(_sync, list(folder.iterdir())))
+        _sync(folder)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove what a killed process was still writing; call it only while nobody else writes."""
     if not folder.is_dir():
         return
     with explain_os_errors(folder):
-        for path in [*folder.iterdir(), folder]:
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        for path in folder.glob(".*.????????"):  # as `atomic_write` names them
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orality.store.files import explain_os_errors
+from orality.store.lines import append_line
 
 METRICS = "metrics.jsonl"
 
@@ -33,9 +33,7 @@ class StageCost:
 def append_metrics(run: Path, **figures: Any) -> None:
     """Add a line with the time (UTC) and these figures."""
     row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **figures}
-    path = run / METRICS
-    with explain_os_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    append_line(run / METRICS, row)
 
 
 def read_metrics(run: Path) -> Iterator[dict[str, Any]]:

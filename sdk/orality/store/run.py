@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 from orality.errors import StoreError
 from orality.store.files import atomic_write, explain_os_errors, read_json, write_json
+from orality.store.lines import append_line
 
 RECORDED_DISTRIBUTIONS = (
     "orality", "torch", "transformers", "peft", "accelerate", "numpy", "pyarrow", "soundfile",
@@ -114,8 +114,7 @@ class Run:
     def event(self, name: str, **figures: Any) -> None:
         """Append a line to `events.jsonl`: when what finished, with its figures."""
         row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": name, **figures}
-        with explain_os_errors(self.path), (self.path / "events.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(self.path / "events.jsonl", row)
 
 
 def _digests(files: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pyarrow.parquet as pq
 
 from orality.errors import StoreError
 from orality.progress import Progress, silent
-from orality.store.files import atomic_write
+from orality.store.files import atomic_write, drop_unfinished, explain_os_errors
 
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
+# What is no text any more is a ValueError.
+_DAMAGE = (OSError, pa.ArrowException, ValueError)
 _SHARD = re.compile(r"([a-z]+)-(\d{5,})\.parquet")
 
 
@@ -36,12 +39,21 @@ def shard_path(folder: Path, shard: str) -> Path:
     return folder / f"{shard}.parquet"
 
 
-def put_shard(path: Path, records: Sequence[Record], schema: pa.Schema) -> None:
-    """Write one shard, whole or not at all, with a checksum on every page."""
-    table = pa.Table.from_pylist(list(records), schema=schema)
+def put_shard(
+    path: Path, records: Sequence[Record] | pa.Table, schema: pa.Schema, *, sync: bool = True
+) -> None:
+    """Write one shard, whole or not at all, with a checksum on every page.
+
+    Without `sync` it is on disk only after `sync_files`.
+    """
+    if isinstance(records, pa.Table):
+        table = records.select(schema.names).cast(schema)
+    else:
+        table = pa.Table.from_pylist(list(records), schema=schema)
     atomic_write(
         path,
         lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
+        sync=sync,
     )
 
 
@@ -57,10 +69,26 @@ def write_shard(folder: Path, records: Sequence[Record], schema: pa.Schema) -> P
 
 def read_shard(path: Path, columns: list[str] | None = None) -> list[Record]:
     """The records of one shard, as they were written; StoreError names a damaged one."""
+    with _damage_named(path):
+        return list(_read(path, columns).to_pylist())
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The columns of one shard; StoreError names a damaged one."""
+    with _damage_named(path):
+        return _read(path, columns)
+
+
+def _read(path: Path, columns: list[str] | None) -> pa.Table:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return list(file.read(columns=columns).to_pylist())
-    except (OSError, pa.ArrowException) as error:
+        yield
+    except _DAMAGE as error:
         raise StoreError(
             f"shard {path} is damaged ({error}); delete it and run the same command again: "
             "only its records are made anew"
@@ -71,15 +99,18 @@ def sound_shards(folder: Path) -> set[str]:
     """Names of the shards that are there and whole; a torn one is set aside, to be made anew.
 
     What is torn is seen by a shard's footer, which every cut destroys; a changed byte elsewhere is
-    seen by its page's checksum when the shard is read.
+    seen by its page's checksum when the shard is read. Also removes what a killed process was still
+    writing, so only who holds the run may call it.
     """
+    drop_unfinished(folder)
     sound = set()
     for path in shard_paths(folder):
         try:
             pq.read_metadata(path)
-        except (OSError, pa.ArrowException) as error:
+        except _DAMAGE as error:
             aside = path.with_name(f"{path.name}.damaged")
-            os.replace(path, aside)
+            with explain_os_errors(path):
+                os.replace(path, aside)
             logger.warning("%s is damaged (%s): kept as %s, made anew", path, error, aside.name)
         else:
             sound.add(path.stem)
@@ -94,7 +125,11 @@ def iterate_records(folder: Path, columns: list[str] | None = None) -> Iterator[
 
 def count_records(folder: Path) -> int:
     """How many records a stage holds, by the footers of its shards."""
-    return sum(pq.read_metadata(path).num_rows for path in shard_paths(folder))
+    count = 0
+    for path in shard_paths(folder):
+        with _damage_named(path):
+            count += pq.read_metadata(path).num_rows
+    return count
 
 
 def _prefix_and_number(path: Path) -> tuple[str, int]:
