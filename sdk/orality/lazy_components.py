@@ -30,7 +30,7 @@ class LazyComponents:
         registry: Registry,
         on_built: Callable[[str, Sequence[WeightFile]], object] = lambda place, weights: None,
     ) -> None:
-        self._recipe, self._registry, self._on_built = recipe, registry, on_built
+        self._recipe, self.registry, self._on_built = recipe, registry, on_built
         self._further: dict[str, Any] = {}
 
     def _build(self, place: str, choice: ComponentChoice | None) -> Any:
@@ -39,7 +39,7 @@ class LazyComponents:
         kind = kind_of(place)
         started = time.monotonic()
         with noted_checkpoints() as checkpoints:
-            built = self._registry.build(kind, choice.name, **choice.config)
+            built = self.registry.build(kind, choice.name, **choice.config)
         self._on_built(place, weight_files(checkpoints))
         logger.info("%s %r is ready after %.1f s", kind, choice.name, time.monotonic() - started)
         return built

@@ -25,11 +25,12 @@ def prompts_of(session: Session) -> Prompts:
     """The usable prompts of all splits, made where they are missing."""
     recipe, options = session.recipe, session.recipe.corpus
     ledger = Ledger(session.run.path, "prompts", {})
+    corpus = corpus_of(recipe)
     return collect_prompts(
-        corpus_of(recipe),
+        corpus,
         folder=session.run.path / "prompts",
         cut=lambda chunks: session.work(
-            session.order(), [Job.cutting(item) for item in chunks], ledger
+            session.order(), [Job.cutting(item) for item in chunks], ledger, corpus
         ),
         limits={
             "train": options.max_prompts,

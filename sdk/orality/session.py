@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from orality.corpus import Utterance
 from orality.errors import RecipeError
 from orality.evaluation import check_metrics
 from orality.factory import (
@@ -110,8 +111,19 @@ class Session:
         folder = str(self.run.path.resolve())
         return Order(recipe=self.recipe.dump(), folder=folder, round=round_order)
 
-    def work(self, order: Order, jobs: Sequence[Job], ledger: Ledger) -> None:
-        """Have jobs done by the session's workers; KeyboardInterrupt after Ctrl-C."""
+    def work(
+        self,
+        order: Order,
+        jobs: Sequence[Job],
+        ledger: Ledger,
+        corpus: Sequence[Utterance] | None = None,
+    ) -> None:
+        """Have jobs done by the session's workers; KeyboardInterrupt after Ctrl-C.
+
+        `corpus`: for workers in this process, who else read it again where they need it.
+        """
+        if not jobs:
+            return
 
         def tell(event: Event) -> None:
             if isinstance(event, Built):
@@ -119,9 +131,11 @@ class Session:
             else:
                 ledger.add(event)
 
-        workers = self.workers or work_here(self.components)
+        workers = self.workers or work_here(self.components, corpus)
         with finishing_on_interrupt() as asked_to_stop:
             workers(order, jobs, tell, asked_to_stop)
+            if asked_to_stop():  # while the last shard was made: what follows is not wanted
+                raise KeyboardInterrupt
 
     def tracked(self, name: str) -> Tracked:
         """A part of the run for trackers, with what its pairs were selected from, if any."""

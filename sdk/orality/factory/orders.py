@@ -62,7 +62,7 @@ class Job:
     @classmethod
     def cutting(cls, chunk: Chunk) -> Job:
         """The job to cut a chunk of the corpus."""
-        return cls((chunk.shard,), chunk.items)
+        return cls((chunk.shard,), tuple(chunk.items))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

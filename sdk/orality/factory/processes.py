@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -39,9 +40,26 @@ def work_in_processes(count: int) -> Workers:
 class _Process:
     number: int
     line: Connection
+    process: subprocess.Popen[bytes]
 
     def send(self, **message: Any) -> None:
-        self.line.send_bytes(json.dumps(message).encode())
+        with suppress(OSError):  # that it died is seen where its answer is awaited
+            self.line.send_bytes(json.dumps(message).encode())
+
+    def receive(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.line.recv_bytes()))
+        except (EOFError, OSError):
+            return {"failed": ["OralityError", f"its process {self._fate()}"]}
+
+    def _fate(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(timeout=5)
+            if code < 0:
+                name = signal.Signals(-code).name
+                return f"was killed by {name}" + (", for want of memory?" * (name == "SIGKILL"))
+            return f"ended with code {code}"
+        return "answers no more"
 
 
 @contextmanager
@@ -51,16 +69,17 @@ def _process(order: Order, number: int, count: int) -> Iterator[_Process]:
         process = subprocess.Popen(
             [sys.executable, "-m", "orality.factory", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
+            process_group=0,  # Ctrl-C is for whoever gives the jobs
             env={**os.environ, **_share(number, count)},
         )
-    worker = _Process(number, Connection(ours.detach()))
+    worker = _Process(number, Connection(ours.detach()), process)
     try:
         worker.send(order=order.to_dict(), number=number)
         yield worker
     finally:
-        worker.line.close()  # whatever it does now, it ends at the next thing it tells
+        worker.line.close()  # whatever it does now, that ends it
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -69,8 +88,8 @@ def _process(order: Order, number: int, count: int) -> Iterator[_Process]:
 def _share(number: int, count: int) -> dict[str, str]:
     """A worker's part of the machine: a GPU if there are any, else its cores."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",") if visible else [str(i) for i in range(_gpus())]
-    if devices and visible != "":
+    devices = [str(i) for i in range(_gpus())] if visible is None else visible.split(",")
+    if any(devices):
         return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]}
     threads = max(1, len(os.sched_getaffinity(0)) // count)
     return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
@@ -98,10 +117,7 @@ def _hand_out(
                 worker.send(stop=True)
         for line in wait(list(busy), timeout=0.5):
             worker = busy[line]  # type: ignore[index]
-            try:
-                message = json.loads(worker.line.recv_bytes())
-            except (EOFError, OSError):
-                message = {"failed": ["OralityError", "its process died"]}
+            message = worker.receive()
             if "event" in message:
                 tell(event_told(message["event"], message["fields"]))
                 continue

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ def finishing_on_interrupt() -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        logger.warning("the shards in hand are finished first; Ctrl-C again stops at once")
+        with suppress(RuntimeError):  # it may have come while something else was written
+            logger.warning("the shards in hand are finished first; Ctrl-C again stops at once")
 
     signal.signal(signal.SIGINT, interrupt)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,16 +23,21 @@ from orality.recipe import Recipe
 class Worker:
     """Does the jobs of one order; components are built when a job first needs them.
 
-    `components`: those of whoever gives the order, if they are in the same process.
+    `components` and `corpus`: those of whoever gives the order, if they are in the same process.
     """
 
     def __init__(
-        self, order: Order, tell: Tell, components: LazyComponents | None = None, number: int = 0
+        self,
+        order: Order,
+        tell: Tell,
+        components: LazyComponents | None = None,
+        corpus: Sequence[Utterance] | None = None,
+        number: int = 0,
     ) -> None:
-        self._order, self._tell, self._number = order, tell, number
+        self._order, self._tell, self._number, self._given = order, tell, number, corpus
         self.recipe = Recipe.parse(yaml.safe_load(order.recipe))
         self.run = Path(order.folder)
-        self._registry = load()
+        self._registry = components.registry if components else load()
         self.components = components or LazyComponents(
             self.recipe,
             self._registry,
@@ -40,13 +45,26 @@ class Worker:
         )
 
     def do(self, job: Job, asked_to_stop: Callable[[], bool]) -> None:
-        """Make what of a job is missing; KeyboardInterrupt after a stage when asked to stop."""
-        if self._order.round is None:
-            self._cut(Chunk(job.shards[0], job.items))
-        for stage in [] if self._order.round is None else self.round.stages:
+        """Make what of a job is missing; KeyboardInterrupt before the next shard of a stage, when
+        asked to stop."""
+        for stage, shards in self._steps(job):
             if asked_to_stop():
                 raise KeyboardInterrupt
-            self.make(stage, job.shards)
+            if stage is None:
+                self._cut(Chunk(job.shards[0], job.items))
+            else:
+                self.make(stage, shards)
+
+    def _steps(self, job: Job) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+        """Stages in order, None for cutting prompts; only judges are given shards together."""
+        if self._order.round is None:
+            yield None, job.shards
+            return
+        for stage in self.round.stages:
+            if stage in self.round.judges:
+                yield stage, job.shards
+            else:
+                yield from ((stage, (shard,)) for shard in job.shards)
 
     def make(self, stage: str, shards: tuple[str, ...]) -> None:
         """Make shards of one stage, where they are missing."""
@@ -76,7 +94,7 @@ class Worker:
 
     @cached_property
     def _corpus(self) -> Sequence[Utterance]:
-        return corpus_of(self.recipe)
+        return corpus_of(self.recipe) if self._given is None else self._given
 
     @cached_property
     def _cutting(self) -> Cutting:
