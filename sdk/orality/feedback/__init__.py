@@ -8,11 +8,10 @@ from orality.feedback.pairs import (
     Round,
     groups_of,
     make_pairs,
-    median_pace,
-    reselect,
 )
 from orality.feedback.preferences import Selection, read_pairs
-from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk
+from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk, median_pace
+from orality.feedback.reselecting import reselect
 from orality.feedback.select import select_pair
 from orality.feedback.word_times import CutRule
 

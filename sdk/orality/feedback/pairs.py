@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orality.errors import StoreError
+import pyarrow as pa
+
 from orality.feedback import schemas, stages
-from orality.feedback.preferences import Selection, pair_records
+from orality.feedback.preferences import Selection, pair_table
 from orality.feedback.prompts import Prompts
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
 from orality.store import (
+    drop_unfinished,
     put_shard,
-    read_json,
     read_shard,
+    read_table,
     shard_path,
     sound_shards,
     sync_files,
-    write_json,
 )
 from orality.types import SamplingOptions
 
@@ -94,9 +94,13 @@ class Round:
         return prompts if stage == "pairs" else prompts * self.samples_per_prompt
 
     def missing(self, stage: str, shards: Sequence[str]) -> list[str]:
-        """Those of the shards that the stage lacks; torn ones are set aside first."""
+        """Those of the shards that the stage lacks; torn ones are set aside first, and what a kill
+        left unfinished is removed: ask only while nobody makes the round."""
         sound = sound_shards(self.folder / stage)
-        return [shard for shard in shards if shard not in sound]
+        found = [shard for shard in shards if shard not in sound]
+        for shard in found if stage == "speech" else []:
+            drop_unfinished(self.folder / "audio" / shard)
+        return found
 
     def make(self, stage: str, shards: Sequence[str]) -> tuple[int, float]:
         """Make the shards of a stage that are not there, from those of the stages before it.
@@ -121,13 +125,14 @@ class Round:
             made += len(records)
         return made, 0.0
 
-    def read(self, stage: str, shard: str) -> list[Record]:
+    def read(self, stage: str, shard: str, columns: list[str] | None = None) -> list[Record]:
         """The records of one shard of a stage."""
-        return read_shard(shard_path(self.folder / stage, shard))
+        return read_shard(shard_path(self.folder / stage, shard), columns)
 
     def _sample(self, shard: str) -> list[Record]:
         slm, reference, records = self.slm(), self.reference(), list[Record]()
-        for batch in _batches(self.prompts.read(shard), self.prompts_at_a_time):
+        prompts = self.prompts.read(shard, ["id", "units"])
+        for batch in _batches(prompts, self.prompts_at_a_time):
             drawn = stages.sample(
                 slm,
                 batch,
@@ -144,7 +149,8 @@ class Round:
     def _synthesize(self, shard: str) -> list[Record]:
         assert self.vocoder is not None
         vocoder, records = self.vocoder(), list[Record]()
-        for batch in _batches(self.read("continuations", shard), _AT_A_TIME):
+        drawn = self.read("continuations", shard, ["id", "prompt_id", "units"])
+        for batch in _batches(drawn, _AT_A_TIME):
             records += stages.synthesize(vocoder, batch, self.run, f"{self.name}/audio/{shard}")
             self.advanced("speech", len(batch))
         sync_files(self.folder / "audio" / shard)
@@ -165,9 +171,12 @@ class Round:
             return 0, 0.0
         judging = self.judges[stage]
         judge = judging.build()
-        rows = {shard: self.read("continuations", shard) for shard in shards}
+        units = ["units"] if "units" in judging.reads else []
+        columns = ["id", "prompt_id", *units]
+        rows = {shard: self.read("continuations", shard, columns) for shard in shards}
+        columns = ["id", "language", "prompt_text", "prompt_audio", *units]
         known: dict[str, list[Record]] = {
-            "prompts": [row for shard in shards for row in self.prompts.read(shard)],
+            "prompts": [row for shard in shards for row in self.prompts.read(shard, columns)],
             **{
                 name: [row for shard in shards for row in self.read(name, shard)]
                 for name in ("speech", "transcripts")
@@ -200,19 +209,22 @@ class Round:
         dollars = sum(json.loads(row["metrics"]).get("dollars", 0.0) for row in verdicts)
         return len(verdicts), float(dollars)
 
-    def _select(self, shard: str) -> list[Record]:
+    def _select(self, shard: str) -> pa.Table:
         made = self.select(shard, self.selection)
         self.advanced("pairs", self.prompts.counts[shard])
         return made
 
-    def select(self, shard: str, selection: Selection) -> list[Record]:
+    def select(self, shard: str, selection: Selection) -> pa.Table:
         """The pairs that a selection makes of one shard of what was judged."""
-        transcripts = self.read("transcripts", shard) if "transcripts" in self.stages else []
-        return pair_records(
-            self.prompts.read(shard),
-            self.read("continuations", shard),
+        transcripts: list[Record] = []
+        if "transcripts" in self.stages:
+            transcripts = self.read("transcripts", shard, ["id", "auto_bleu"])
+        drawn = ["id", "prompt_id", "units", "log_prob", "reference"]
+        return pair_table(
+            read_table(shard_path(self.prompts.folder, shard), ["id", "split", "skipped", "units"]),
+            read_table(shard_path(self.folder / "continuations", shard), drawn),
             {row["id"]: row for row in transcripts},
-            {row["id"]: row for row in self.read(selection.verdicts, shard)},
+            {row["id"]: row for row in self.read(selection.verdicts, shard, selection.columns)},
             selection,
             seed=self.seed,
         )
@@ -238,40 +250,6 @@ def groups_of(work: Round, shards: Sequence[str]) -> list[tuple[str, ...]]:
     wanted = max(judge.batch for judge in work.judges.values())
     most = max(work.prompts.counts[shard] for shard in shards) * work.samples_per_prompt
     return [tuple(group) for group in _batches(list(shards), max(1, wanted // most))]
-
-
-def reselect(work: Round, selection: Selection, folder: Path) -> int:
-    """Store in `folder` the pairs that another selection makes; returns how many there are.
-
-    Only shards that are judged to the end are read, and nothing else is changed. StoreError when
-    there are none, or when `folder` holds the pairs of another selection.
-    """
-    shards = [
-        shard
-        for shard in work.prompts.shards("train", "dev")
-        if shard_path(work.folder / selection.verdicts, shard).exists()
-    ]
-    if not shards:
-        raise StoreError(
-            f"{work.folder} holds no finished shard of {selection.verdicts}; judge something with "
-            "`orality pairs` first"
-        )
-    note = folder / "selection.json"
-    if note.exists() and read_json(note) != asdict(selection):
-        raise StoreError(f"{folder} holds the pairs of another selection; give another folder")
-    write_json(note, asdict(selection))
-    made = 0
-    for shard in shards:
-        records = work.select(shard, selection)
-        put_shard(shard_path(folder, shard), records, schemas.PAIRS)
-        made += len(records)
-    return made
-
-
-def median_pace(prompts: Prompts) -> float:
-    """Units per second of speech, the median over the train and dev prompts."""
-    rows = prompts.records("train", "dev", columns=["units", "cut"])
-    return float(statistics.median(len(row["units"]) / row["cut"] for row in rows))
 
 
 def _batches(rows: Sequence[Any], size: int) -> Iterator[list[Any]]:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from orality.feedback.schemas import PAIRS
 from orality.feedback.seeds import seed_of
 from orality.feedback.select import Candidate, candidate_of, select_pair, select_pair_by_perplexity
 from orality.store import iterate_records
@@ -29,6 +32,11 @@ class Selection:
     max_auto_bleu: float
     by: Literal["score", "perplexity"] = "score"
     verdicts: str = "verdicts"
+
+    @property
+    def columns(self) -> list[str]:
+        """What it needs to know of a verdict."""
+        return ["id", "score", *(["metrics"] if self.by == "perplexity" else [])]
 
     @property
     def label(self) -> str:
@@ -54,48 +62,63 @@ class Selection:
         )
 
 
-def pair_records(
-    prompts: Sequence[Record],
-    continuations: Sequence[Record],
+def pair_table(
+    prompts: pa.Table,
+    continuations: pa.Table,
     transcripts: Mapping[str, Record],
     verdicts: Mapping[str, Record],
     selection: Selection,
     *,
     seed: int,
-) -> list[Record]:
-    """The pairs of prompts, in their order; a prompt may give none. `seed` breaks ties."""
-    drawn: dict[str, list[Record]] = {}
-    for row in continuations:
-        if row["units"]:
-            drawn.setdefault(row["prompt_id"], []).append(row)
-    made: list[Record] = []
-    for prompt in prompts:
-        rows = {row["id"]: row for row in drawn.get(prompt["id"], [])}
-        candidates = [candidate_of(verdicts[key], transcripts.get(key)) for key in sorted(rows)]
-        pair = selection.pick(candidates, seed=seed_of(seed, "select", prompt["id"]))
-        if pair is None:
-            continue
-        chosen, rejected = rows[pair[0].id], rows[pair[1].id]
-        made.append(
-            {
-                "id": prompt["id"],
-                "prompt_id": prompt["id"],
-                "split": prompt["split"],
-                "prompt_units": prompt["units"],
-                "chosen_id": chosen["id"],
-                "rejected_id": rejected["id"],
-                "chosen_units": chosen["units"],
-                "rejected_units": rejected["units"],
-                "chosen_score": pair[0].score,
-                "rejected_score": pair[1].score,
-                "chosen_auto_bleu": pair[0].auto_bleu,
-                "rejected_auto_bleu": pair[1].auto_bleu,
-                "reference": chosen["reference"],
-                "reference_chosen": chosen["log_prob"],
-                "reference_rejected": rejected["log_prob"],
-            }
-        )
-    return made
+) -> pa.Table:
+    """The pairs of prompts, in their order; a prompt may give none. `seed` breaks ties.
+
+    Units are only read of what is picked: most of a shard is units.
+    """
+    places: dict[str, int] = {}  # of continuations that have units
+    drawn: dict[str, list[str]] = {}
+    lengths = pc.list_value_length(continuations["units"]).to_pylist()
+    rows = continuations.select(["id", "prompt_id"]).to_pylist()
+    for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        if length:
+            places[row["id"]] = place
+            drawn.setdefault(row["prompt_id"], []).append(row["id"])
+    asked: list[int] = []
+    pairs: list[tuple[Candidate, Candidate]] = []
+    for place, row in enumerate(prompts.select(["id", "skipped"]).to_pylist()):
+        names = [] if row["skipped"] else sorted(drawn.get(row["id"], []))
+        candidates = [candidate_of(verdicts[name], transcripts.get(name)) for name in names]
+        pair = selection.pick(candidates, seed=seed_of(seed, "select", row["id"]))
+        if pair is not None:
+            asked.append(place)
+            pairs.append(pair)
+    prompts = _take(prompts, asked)
+    chosen = _take(continuations, [places[pair[0].id] for pair in pairs])
+    rejected = _take(continuations, [places[pair[1].id] for pair in pairs])
+    return pa.table(
+        {
+            "id": prompts["id"],
+            "prompt_id": prompts["id"],
+            "split": prompts["split"],
+            "prompt_units": prompts["units"],
+            "chosen_id": chosen["id"],
+            "rejected_id": rejected["id"],
+            "chosen_units": chosen["units"],
+            "rejected_units": rejected["units"],
+            "chosen_score": [pair[0].score for pair in pairs],
+            "rejected_score": [pair[1].score for pair in pairs],
+            "chosen_auto_bleu": [pair[0].auto_bleu for pair in pairs],
+            "rejected_auto_bleu": [pair[1].auto_bleu for pair in pairs],
+            "reference": chosen["reference"],
+            "reference_chosen": chosen["log_prob"],
+            "reference_rejected": rejected["log_prob"],
+        },
+        schema=PAIRS,
+    )
+
+
+def _take(table: pa.Table, places: Sequence[int]) -> pa.Table:
+    return table.take(pa.array(places, pa.int64()))
 
 
 def read_pairs(folder: Path, split: str | None = None) -> list[PreferencePair]:

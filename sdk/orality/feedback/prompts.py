@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import logging
 import random
+import statistics
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from orality.corpus import Utterance
-from orality.errors import CorpusError
+from orality.errors import CorpusError, StoreError
 from orality.feedback.cutting import Cutting
 from orality.feedback.schemas import PROMPTS
 from orality.progress import Progress, silent
-from orality.store import put_shard, read_shard, shard_path, shard_paths, sound_shards, sync_files
+from orality.store import (
+    drop_unfinished,
+    put_shard,
+    read_shard,
+    read_table,
+    shard_path,
+    shard_paths,
+    sound_shards,
+    sync_files,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +42,7 @@ class Chunk:
     """Recordings that become one shard of prompts: their places in the corpus."""
 
     shard: str
-    items: tuple[int, ...]
+    items: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,8 @@ def collect_prompts(
     """
     sound = sound_shards(folder)
     found = _Found({})
-    for split, places in _places(corpus).items():
+    for split in SPLITS:
+        places = _places(corpus, split)
         random.Random(f"{seed}/{split}").shuffle(places)
         limit = len(places) if limits.get(split) is None else limits[split] or 0
         usable, taken, number = 0, 0, 0
@@ -114,10 +128,15 @@ def collect_prompts(
             wave = []
             end = min(len(places), taken + limit - usable)
             for start in range(taken, end, shard_size):
-                items = tuple(places[start : min(start + shard_size, end)])
+                items = places[start : min(start + shard_size, end)]
                 wave.append(Chunk(f"{split}-{number:05d}", items))
                 number += 1
             progress(f"prompts ({split})", usable, limit)
+            for chunk in wave:
+                if chunk.shard in sound:
+                    _check_corpus(corpus, chunk, folder)
+                else:
+                    drop_unfinished(folder / "audio" / chunk.shard)
             cut(chunk for chunk in wave if chunk.shard not in sound)
             usable += sum(found.add(folder, chunk.shard) for chunk in wave)
             taken = end
@@ -173,11 +192,34 @@ class _Found:
             )
 
 
-def _places(corpus: Sequence[Utterance]) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    for place, utterance in enumerate(corpus):
-        places[utterance.split].append(place)
-    return places
+def median_pace(prompts: Prompts) -> float:
+    """Units per second of speech, the median over the train and dev prompts."""
+    paces = array("d")
+    for shard in prompts.shards("train", "dev"):
+        rows = read_table(shard_path(prompts.folder, shard), ["skipped", "units", "cut"])
+        rows = rows.filter(pc.is_null(rows["skipped"]))
+        paces.extend(pc.divide(pc.list_value_length(rows["units"]), rows["cut"]).to_pylist())
+    return float(statistics.median(paces))
+
+
+def _check_corpus(corpus: Sequence[Utterance], chunk: Chunk, folder: Path) -> None:
+    """StoreError when a stored shard is not what the corpus would give now."""
+    path = shard_path(folder, chunk.shard)
+    rows = read_shard(path, ["id"])
+    same = len(rows) == len(chunk.items) and rows[0]["id"] == corpus[chunk.items[0]].id
+    if not same:
+        raise StoreError(
+            f"the corpus holds other recordings than when {path} was made; nothing was mixed: "
+            "bring those back, or give another --out"
+        )
+
+
+def _places(corpus: Sequence[Utterance], split: str) -> array[int]:
+    """Where a split's utterances are; a corpus that can tell is not asked for each of them."""
+    known = getattr(corpus, "indices_of", None)
+    if known is not None:
+        return array("q", known(split))
+    return array("q", (place for place, item in enumerate(corpus) if item.split == split))
 
 
 def _split(shard: str) -> str:

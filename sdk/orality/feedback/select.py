@@ -20,12 +20,15 @@ class Candidate:
 
 
 def candidate_of(verdict: Mapping[str, Any], transcript: Mapping[str, Any] | None) -> Candidate:
-    """A stored verdict, and the transcript of its continuation where there is one."""
+    """A stored verdict, and the transcript of its continuation where there is one.
+
+    A verdict that was read without its `metrics` has no perplexity.
+    """
     return Candidate(
         id=verdict["id"],
         score=verdict["score"],
         auto_bleu=None if transcript is None else transcript.get("auto_bleu"),
-        perplexity=json.loads(verdict["metrics"]).get("perplexity"),
+        perplexity=json.loads(verdict.get("metrics") or "{}").get("perplexity"),
     )
 
 

@@ -33,7 +33,7 @@ def sample(
 ) -> list[Record]:
     """Draw continuations of prompts; the draws depend on `seed`, `name` and the prompt's id."""
     drawn = slm.generate(
-        [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch],
+        [_units(row) for row in batch],
         num_samples=samples_per_prompt,
         max_new_units=max_new_units,
         sampling=sampling,
@@ -55,9 +55,7 @@ def sample(
 
 def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, folder: str) -> list[Record]:
     """Speak continuation records into `run`/`folder`; one without units stays silent."""
-    waveforms = vocoder.synthesize(
-        [Units(np.asarray(row["units"], dtype=np.int64)) for row in batch]
-    )
+    waveforms = vocoder.synthesize([_units(row) for row in batch])
     records = []
     for row, waveform in zip(batch, waveforms, strict=True):
         audio = None
@@ -73,6 +71,10 @@ def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, folder: str
             }
         )
     return records
+
+
+def _units(row: Record) -> Units:
+    return Units(np.asarray(row["units"], dtype=np.int64))
 
 
 def _waveform(speech: dict[str, Record], record_id: str, run: Path) -> Waveform | None:
@@ -133,8 +135,8 @@ def judge(
                 continuation_text=transcripts.get(row["id"], {}).get("text"),
                 prompt_audio=read_audio(run / prompt["prompt_audio"]) if audio else None,
                 continuation_audio=_waveform(speech, row["id"], run) if audio else None,
-                prompt_units=Units(np.asarray(prompt["units"], dtype=np.int64)),
-                continuation_units=Units(np.asarray(row["units"], dtype=np.int64)),
+                prompt_units=_units(prompt) if "units" in reads else None,
+                continuation_units=_units(row) if "units" in reads else None,
             )
         )
     verdicts = judge.score(requests)
