@@ -22,7 +22,8 @@ class Usage:
 class Answer:
     """A reply that arrived. `score` None: it holds none, and `reason` says why.
 
-    `metrics` become the verdict's.
+    `metrics` become the verdict's, and so do `dollars`: what it cost when it was paid for, however
+    often and wherever it is used again.
     """
 
     score: float | None
@@ -30,6 +31,7 @@ class Answer:
     usage: Usage
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    dollars: float = 0.0
 
 
 class Then(Enum):

@@ -203,8 +203,8 @@ class Asking:
                 return Failure("the run stops", Then.ABSTAIN)
             outcome = call(question)
             if isinstance(outcome, Answer):
-                self.cache.add(question.key, outcome, price.of(outcome.usage))
-            elif outcome.paid:
+                return self.cache.add(question.key, outcome, price.of(outcome.usage))
+            if outcome.paid:
                 self.cache.add_lost(most)
             return outcome
         finally:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,13 @@ class AnswerCache:
         """The answers that are known, by key."""
         found = {}
         for key in keys:
-            rows = self._run("SELECT answer FROM answers WHERE key = ?", key)
+            rows = self._run("SELECT answer, dollars FROM answers WHERE key = ?", key)
             if rows:
-                found[key] = _read(rows[0][0])
+                found[key] = _read(*rows[0])
         return found
 
-    def add(self, key: str, answer: Answer, dollars: float) -> None:
-        """Keep an answer and what it cost."""
+    def add(self, key: str, answer: Answer, dollars: float) -> Answer:
+        """Keep an answer and what it cost; the answer as `find` will give it."""
         row = json.dumps(
             {
                 "score": answer.score,
@@ -77,6 +78,7 @@ class AnswerCache:
             ("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", (key, _now(), row, dollars)),
             (_SPEND, (dollars,)),
         )
+        return replace(answer, dollars=dollars)
 
     def add_lost(self, dollars: float) -> None:
         """Note what an answer may have cost that never arrived."""
@@ -117,7 +119,7 @@ class AnswerCache:
             ) from error
 
 
-def _read(row: str) -> Answer:
+def _read(row: str, dollars: float) -> Answer:
     fields = json.loads(row)
     return Answer(
         fields["score"],
@@ -125,6 +127,7 @@ def _read(row: str) -> Answer:
         Usage(*fields["usage"]),
         fields["reason"],
         fields["metrics"],
+        dollars,
     )
 
 

@@ -166,6 +166,13 @@ def test_a_key_that_is_refused_stops_a_batch_at_once(server):
     assert server.calls == 1
 
 
+def test_a_verdict_of_a_batch_tells_half_the_price(server):
+    Batches(server)
+    requests = [JudgeRequest(prompt_text="tom lost his kite", continuation_text="and ran home")]
+    (verdict,) = batched(server, price={"input": 1.0, "output": 5.0}).score(requests)
+    assert verdict.metrics["dollars"] == pytest.approx((400 * 1.0 + 12 * 5.0) / 1e6 / 2)
+
+
 def test_half_the_price_is_counted_and_the_budget_holds(server):
     fake = Batches(server)
     judge = batched(server, price=PRICE, max_cost=5.0)

@@ -4,6 +4,7 @@ import random
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -38,9 +39,10 @@ def asking(tmp_path, *, sleep=lambda seconds: None, **options):
 def test_answers_are_kept_word_by_word(tmp_path):
     cache = AnswerCache(tmp_path / "a.sqlite", name="x")
     kept = Answer(None, 'say "5" \u2028', Usage(7, 2), "no score", {"digit_mass": 0.25})
-    cache.add("key", kept, 0.5)
+    paid = cache.add("key", kept, 0.5)
+    assert paid == replace(kept, dollars=0.5)
     again = AnswerCache(tmp_path / "a.sqlite", name="x")
-    assert again.find(["key", "other"]) == {"key": kept}
+    assert again.find(["key", "other"]) == {"key": paid}
     assert again.spent == 0.5
     again.add_lost(0.25)
     assert cache.spent == 0.75

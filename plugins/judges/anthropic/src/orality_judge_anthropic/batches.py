@@ -208,8 +208,9 @@ class _Batches:
         elif result.type == "succeeded":
             answer = read_message(getattr(result, "message", None))
             if isinstance(answer, Answer):
-                self._asking.cache.add(name, answer, self._price.of(answer.usage))
-                results.outcomes[name] = answer
+                results.outcomes[name] = self._asking.cache.add(
+                    name, answer, self._price.of(answer.usage)
+                )
         elif result.type == "canceled":
             results.canceled += 1
         elif result.type == "errored":
