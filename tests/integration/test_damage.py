@@ -41,7 +41,7 @@ def files(run):
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in run.rglob("*")
-        if path.is_file() and path.name not in told
+        if path.is_file() and path.name not in told and "tracking" not in path.parts
     }
 
 
