@@ -46,6 +46,7 @@ SPEECH = pa.schema(
         ("prompt_id", pa.string()),
         ("audio", pa.string()),  # relative to the run folder
         ("seconds", pa.float64()),
+        ("voiced", pa.float64()),  # seconds of sound; what has none is not transcribed
     ]
 )
 TRANSCRIPTS = pa.schema(

@@ -15,7 +15,7 @@ from orality.feedback.auto_bleu import auto_bleu
 from orality.feedback.cutting import file_name
 from orality.feedback.seeds import seed_of
 from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
-from orality.silence import is_silent
+from orality.silence import voiced_seconds
 from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
 
 Record = dict[str, Any]
@@ -68,6 +68,7 @@ def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, folder: str
                 "prompt_id": row["prompt_id"],
                 "audio": audio,
                 "seconds": waveform.duration,
+                "voiced": voiced_seconds(waveform),
             }
         )
     return records
@@ -86,12 +87,9 @@ def transcribe(
     transcriber: Transcriber, batch: Sequence[Record], speech: dict[str, Record], run: Path
 ) -> list[Record]:
     """Write down what was spoken; silence is not even listened to, and its text is empty."""
-    found = {row["id"]: _waveform(speech, row["id"], run) for row in batch}
-    spoken = {
-        key: waveform
-        for key, waveform in found.items()
-        if waveform is not None and not is_silent(waveform.samples, waveform.sample_rate)
-    }
+    sounding = [row["id"] for row in batch if speech.get(row["id"], {}).get("voiced")]
+    found = {name: _waveform(speech, name, run) for name in sounding}
+    spoken = {name: waveform for name, waveform in found.items() if waveform is not None}
     heard = transcriber.transcribe(list(spoken.values())) if spoken else []
     transcripts = dict(zip(spoken, heard, strict=True))
     records = []
