@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from orality import EvaluationError, SamplingOptions
 
+if TYPE_CHECKING:
+    from orality_slm_twist.slm import TwistLM
 
-def uniforms(seed: int, num_samples: int, count: int) -> torch.Tensor:
+
+def uniforms(seed: int, num_samples: int, count: int, *, first: int = 0) -> torch.Tensor:
     """The random numbers of one prompt: float64 in [0, 1), shape (num_samples, count).
 
-    Sample k's numbers depend on (seed, k) alone, and its first n numbers not on `count`.
+    Sample k's numbers depend on (seed, k) alone, and its first n numbers not on `count`. `first`:
+    the k to begin with.
     """
     rows = [
         np.random.default_rng([abs(seed), int(seed < 0), k]).random(count)
-        for k in range(num_samples)
+        for k in range(first, first + num_samples)
     ]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, count, dtype=torch.float64)
 
@@ -60,10 +67,48 @@ def draw(
     if sampling.top_p < 1.0:
         ordered, order = probs.sort(dim=-1, descending=True, stable=True)
         before = ordered.cumsum(-1) - ordered  # mass of the more likely tokens
-        probs = probs.masked_fill((before >= sampling.top_p).gather(-1, order.argsort(-1)), 0.0)
+        kept = ordered.masked_fill_(before >= sampling.top_p, 0.0)
+        probs = torch.empty_like(probs).scatter_(-1, order, kept)
     mass = probs.cumsum(-1)
-    target = (uniform * mass[:, -1]).unsqueeze(-1)
-    token = torch.searchsorted(mass, target, right=True).squeeze(-1)
-    # A uniform number next to 1 may round up to the whole mass: take the last token with any.
-    last = (probs.shape[-1] - 1) - (probs.flip(-1) > 0).int().argmax(-1)
-    return torch.minimum(token, last)
+    whole = mass[:, -1:]
+    # A uniform number next to 1 may round up to the whole mass, which no token exceeds.
+    target = torch.minimum(uniform.unsqueeze(-1) * whole, whole.nextafter(torch.zeros_like(whole)))
+    return torch.searchsorted(mass, target, right=True).squeeze(-1)
+
+
+def rules_of(slm: TwistLM, sampling: SamplingOptions, vocabulary: int) -> Rules:
+    """The units and EOS may be drawn; no other special token is."""
+    forbidden = torch.full((vocabulary,), -torch.inf, device=next(slm.module.parameters()).device)
+    forbidden[slm.offset : slm.offset + slm.unit_spec.vocab_size] = 0.0
+    if slm.eos is not None:
+        forbidden[slm.eos] = 0.0
+    return Rules(sampling, forbidden, slm.mask_repeats, slm.eos)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may be drawn, and how. `forbidden`: 0 or -inf for each token, shape (V,)."""
+
+    sampling: SamplingOptions
+    forbidden: torch.Tensor
+    mask_repeats: bool
+    eos: int | None
+
+    def choose(
+        self,
+        logits: torch.Tensor,
+        uniform: torch.Tensor,
+        last: torch.Tensor,
+        seen: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A token per row and its log-probability under the plain softmax, both (R,).
+
+        `logits`: (R, V) as the model gave them. `last`: each row's token before, (R,).
+        """
+        scores = logits.float()
+        choices = scores + self.forbidden
+        if self.mask_repeats:
+            choices.scatter_(1, last[:, None], -torch.inf)
+        tokens = draw(choices, uniform, self.sampling, seen=seen)
+        told = scores.log_softmax(-1).gather(1, tokens[:, None])[:, 0].double()
+        return tokens, told

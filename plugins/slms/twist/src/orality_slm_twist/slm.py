@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from orality import CompatibilityError, EvaluationError, Sample, SamplingOptions, Units, UnitSpec
-from orality_slm_twist.generation import generate
+from orality_slm_twist.generation import Running, generate
 from orality_slm_twist.scoring import sum_log_probs
 
 _LINEAR_LAYERS = (
@@ -37,6 +37,7 @@ class TwistLM:
         context_length: int = 2048,
         mask_repeats: bool = False,
         lora_targets: Sequence[str] | None = None,
+        running: Running = Running(),
     ) -> None:
         self._module = module
         self._unit_spec = unit_spec
@@ -46,6 +47,7 @@ class TwistLM:
         self.bos = bos
         self.eos = eos
         self.mask_repeats = mask_repeats
+        self.running = running
 
     @property
     def unit_spec(self) -> UnitSpec:
@@ -78,6 +80,7 @@ class TwistLM:
             context_length=self._context_length,
             mask_repeats=self.mask_repeats,
             lora_targets=self._lora_targets,
+            running=self.running,
         )
 
     def to_input_ids(self, units: Units) -> torch.Tensor:

@@ -1,0 +1,147 @@
+"""Attention of many rows to prompts that are kept once, and to what each row wrote itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from orality_slm_twist.decoder import Decoder
+
+_CHUNK = 128
+"""Sums over more columns are made in pieces: MKL would choose pieces by the width of all, and a
+row's rounding would depend on how much the others had written."""
+
+
+@dataclass(slots=True)
+class View:
+    """What one step sees: columns of the prompts and of what rows wrote, and who is where.
+
+    `mask`: 0 or -inf, shape (rows, prompt_width + own_width). `places`: where each row's new keys,
+    then values, go. `to_grid`, `to_rows`: between rows and the grid (prompt, kv head, sample);
+    None where they are the same.
+    """
+
+    prompt_width: int
+    own_width: int
+    mask: Tensor
+    places: Tensor
+    to_grid: Tensor | None
+    to_rows: Tensor | None
+
+
+class SharedCache:
+    """Keys and values: of each prompt once, and of each row from its first own token on.
+
+    Rows come in homes of `samples`: row = home * samples + n. Everything of a row, a *block*, is
+    ordered (home, kv head, n), so a home whose rows continue one prompt is one product with it.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        prompts: int,
+        prompt_room: int,
+        homes: int,
+        samples: int,
+        own_room: int,
+    ) -> None:
+        self.homes, self.samples = homes, samples
+        self.prompt_room, self.own_room = prompt_room, own_room
+        self._decoder = decoder
+        # Zeros, as weights of 0 times whatever memory held might be no number.
+        kv, size = decoder.kv_heads, decoder.head_size
+        self._prompts = [
+            torch.zeros(2, prompts, kv, prompt_room, size, dtype=decoder.dtype, device=decoder.device)
+            for _ in decoder.layers
+        ]
+        self._own = [
+            torch.zeros(
+                2, homes * kv * samples, own_room, size, dtype=decoder.dtype, device=decoder.device
+            )
+            for _ in decoder.layers
+        ]
+        self._make_room()
+
+    def keep_prompts(self, layer: int, slots: Tensor, both: Tensor) -> None:
+        """Write prompts' keys and values, shape (prompts, length, 2, kv heads, size)."""
+        room = self._prompts[layer][:, :, :, : both.shape[1]]
+        room.index_copy_(1, slots, both.permute(2, 0, 3, 1, 4))
+
+    def blocks(self, rows: Tensor) -> Tensor:
+        """The blocks of rows, (n,) to (n, kv heads)."""
+        heads = torch.arange(self._decoder.kv_heads, device=rows.device)
+        home, number = rows // self.samples, rows % self.samples
+        return (home[:, None] * len(heads) + heads) * self.samples + number[:, None]
+
+    def ordered(self, blocks: Tensor) -> Tensor:
+        """Something of each (row, kv head) in the order of blocks: (homes * samples * kv heads,)."""
+        kv = self._decoder.kv_heads
+        return blocks.view(-1, self.samples, kv).transpose(1, 2).reshape(-1)
+
+    def places(self) -> Tensor:
+        """Where each row's keys and values begin: (rows, 2, kv heads), in tokens."""
+        rows = torch.arange(self.homes * self.samples, device=self._decoder.device)
+        blocks = self.blocks(rows)
+        return torch.stack((blocks, blocks + len(rows) * blocks.shape[1]), 1) * self.own_room
+
+    def shrink(self, rows: Tensor, homes: int) -> None:
+        """Keep only these rows (homes * samples of them), in this order."""
+        kept = self.ordered(self.blocks(rows))
+        for layer, own in enumerate(self._own):
+            self._own[layer] = own.index_select(1, kept)
+        self.homes = homes
+        self._make_room()
+
+    def _make_room(self) -> None:
+        d = self._decoder
+        shape = (self.homes, d.kv_heads, self.samples, d.group, d.head_size)
+        self._queries = torch.empty(shape, dtype=d.dtype, device=d.device)
+
+    def attend(self, layer: int, queries: Tensor, both: Tensor, view: View) -> Tensor:
+        """Write the rows' new keys and values, then attend: the arguments of `decoder.Attend`."""
+        d, own, prompts = self._decoder, self._own[layer], self._prompts[layer]
+        size, group, samples = d.head_size, d.group, self.samples
+        own.view(-1, size).index_copy_(0, view.places, both.reshape(-1, size))
+        split = queries.view(self.homes, samples, d.kv_heads, group, size).transpose(1, 2)
+        asked = torch.mul(split, d.scale, out=self._queries)
+        blocks = asked.view(-1, group, size)
+        keys, values = own[:, :, : view.own_width].unbind(0)
+        shared_keys, shared_values = prompts.flatten(1, 2)[:, :, : view.prompt_width].unbind(0)
+        grid = _moved(blocks, view.to_grid).view(-1, samples * group, size)
+        # Slots behind the last one in use are left alone.
+        shared_keys, shared_values = shared_keys[: len(grid)], shared_values[: len(grid)]
+        scores = torch.bmm(grid, shared_keys.transpose(1, 2)).view(-1, group, view.prompt_width)
+        scores = torch.cat(
+            (_moved(scores, view.to_rows), torch.bmm(blocks, keys.transpose(1, 2))), -1
+        )
+        width = scores.shape[-1]
+        scores.view(self.homes, d.kv_heads, samples, group, width).add_(
+            view.mask.view(self.homes, 1, samples, 1, width)
+        )
+        weights = scores.softmax(-1, dtype=torch.float32).to(d.dtype)  # (blocks, group, width)
+        own_weights = weights[:, :, view.prompt_width :]
+        if view.to_grid is None:
+            weights = weights.view(-1, samples * group, width)[:, :, : view.prompt_width]
+        else:
+            weights = _moved(weights[:, :, : view.prompt_width], view.to_grid)
+            weights = weights.view(-1, samples * group, view.prompt_width)
+        mixed = _weighed(weights, shared_values).view(-1, group, size)
+        mixed = _weighed(own_weights, values, onto=_moved(mixed, view.to_rows))
+        split = mixed.view(self.homes, d.kv_heads, samples, group, size).transpose(1, 2)
+        return split.reshape(self.homes * samples, d.heads * size)
+
+
+def _moved(blocks: Tensor, to: Tensor | None) -> Tensor:
+    return blocks if to is None else blocks.index_select(0, to)
+
+
+def _weighed(weights: Tensor, values: Tensor, onto: Tensor | None = None) -> Tensor:
+    """Batched product, added to `onto` in place where given."""
+    for begin in range(0, weights.shape[-1], _CHUNK):
+        some, of = weights[..., begin : begin + _CHUNK], values[:, begin : begin + _CHUNK]
+        onto = torch.bmm(some, of) if onto is None else onto.baddbmm_(some, of)
+    assert onto is not None
+    return onto
