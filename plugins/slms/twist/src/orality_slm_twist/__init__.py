@@ -7,7 +7,7 @@ Hugging Face folder whose config.json has one more key, `offset`: token id = uni
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ __all__ = ["TwistConfig", "orality_slms"]
 class TwistConfig(ComponentConfig):
     """Which model, and where and how it runs."""
 
+    neutral: ClassVar[frozenset[str]] = frozenset({"rows", "cache_gib", "cuda_graphs"})
+
     checkpoint: str = "tiny"
     """`tiny` (shipped), a folder, a zip file of one, or a name that orality.fetch knows, such as
     `twist-350m`."""
@@ -37,6 +39,16 @@ class TwistConfig(ComponentConfig):
     mask_repeats: bool | None = None
     """Never sample the same unit twice in a row. None: where units.json says de-duplicated; TWIST's
     own folders have none and are sampled as its authors do, without such a mask."""
+    engine: Literal["auto", "torch", "transformers", "vllm"] = "auto"
+    """What writes continuations. `torch`: a step of our own, for OPT, Llama, Mistral and Qwen2;
+    `transformers`: the model's own forward, for any; `auto`: the first where it can, else the
+    second; `vllm`: vLLM, whose draws differ."""
+    rows: int | None = Field(None, ge=1)
+    """How many continuations are written at a time; None: 80 on a processor, 1024 on a GPU."""
+    cache_gib: float = Field(4.0, gt=0)
+    """GiB that keys and values may take; fewer rows are written at a time where they need more."""
+    cuda_graphs: bool = True
+    """On a GPU, a step is recorded once and replayed, instead of started kernel by kernel."""
 
 
 def _describe(config: TwistConfig) -> UnitSpec | None:
@@ -54,6 +66,7 @@ def _context_length(config: TwistConfig) -> int | None:
 
 
 def _build(config: TwistConfig) -> TwistLM:
+    from orality_slm_twist.generation import Running
     from orality_slm_twist.loading import load_twist
 
     return load_twist(
@@ -63,6 +76,12 @@ def _build(config: TwistConfig) -> TwistLM:
         codebook=config.codebook,
         offset=config.offset,
         mask_repeats=config.mask_repeats,
+        running=Running(
+            engine=config.engine,
+            rows=config.rows,
+            cache_gib=config.cache_gib,
+            cuda_graphs=config.cuda_graphs,
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from orality_slm_twist.decoder import Decoder, Layer, Rotation
 from orality_slm_twist.linear import Linear, joined
 
+_LINEAR = ("_proj", "fc1", "fc2", "lm_head", "project_in", "project_out")
 _LLAMAS = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 
 
@@ -31,9 +32,8 @@ def reason_against(module: nn.Module) -> str | None:
     for name, part in module.named_modules():
         if part._forward_hooks or part._forward_pre_hooks or hasattr(part, "_hf_hook"):
             return f"its part {name or 'at the top'} has hooks"
-        if name.endswith(("_proj", "fc1", "fc2", "lm_head", "project_in", "project_out")):
-            if type(part) is not nn.Linear:
-                return f"its part {name} is {type(part).__name__}, no plain linear layer"
+        if name.endswith(_LINEAR) and type(part) is not nn.Linear:
+            return f"its part {name} is {type(part).__name__}, no plain linear layer"
     if len({(p.device, p.dtype) for p in module.parameters()}) != 1:
         return "its weights are on several devices or in several precisions"
     return None
@@ -96,7 +96,9 @@ def _llama(module: Any) -> Decoder:
             yield Layer(
                 qkv=joined([attention.q_proj, attention.k_proj, attention.v_proj]),
                 out=joined([attention.o_proj]),
-                mlp=_gated(joined([mlp.gate_proj, mlp.up_proj]), joined([mlp.down_proj]), mlp.act_fn),
+                mlp=_gated(
+                    joined([mlp.gate_proj, mlp.up_proj]), joined([mlp.down_proj]), mlp.act_fn
+                ),
                 norm_attention=_rms_norm(layer.input_layernorm),
                 norm_mlp=_rms_norm(layer.post_attention_layernorm),
                 pre_norm=True,

@@ -9,6 +9,20 @@ from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
 
+def window_of(module: nn.Module) -> int | None:
+    """How many tokens back the attention of some layer reaches; None where it reaches all."""
+    config: Any = getattr(module, "config", None)
+    if not hasattr(config, "get_text_config"):
+        return None
+    decoder = config.get_text_config(decoder=True)
+    window = getattr(decoder, "sliding_window", None)
+    kinds = set(getattr(decoder, "layer_types", None) or ["full_attention"])
+    slides = "sliding_attention" in kinds or (
+        kinds == {"full_attention"} and getattr(decoder, "use_sliding_window", True)
+    )
+    return window if window and slides else None
+
+
 def roomy_cache(module: nn.Module, *, room: int) -> Cache | None:
     """An empty cache for `module` in which each row may grow to `room` tokens without being copied.
 

@@ -169,9 +169,9 @@ class _Batch:
     def _view(self) -> View:
         seats, room = self.seats, self._room
         taken = seats.taken
-        own = int(self._steps - seats.start[taken].min()) + 1
-        prompt = int(seats.behind[taken].max())
-        own, prompt = _round_up(own, room.stride, room.own), _round_up(prompt, room.stride, room.prompt)
+        written = int(self._steps - seats.start[taken].min()) + 1
+        own = _round_up(written, room.stride, room.own)
+        prompt = _round_up(int(seats.behind[taken].max()), room.stride, room.prompt)
         rows = self._rows
         mask = torch.cat((rows.sees_prompt[:, :prompt], rows.sees_own[:, :own]), 1)
         places = (self._begins + rows.column[:, None, None]).view(-1)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from orality import CheckpointError, EvaluationError, Sample, SamplingOptions, Units
 from orality_slm_twist.architectures import bare, reason_against
 from orality_slm_twist.engine import eager, room_for, write
+from orality_slm_twist.graphs import replayed
 from orality_slm_twist.jobs import Drawn, Job, make_jobs, pieces_of
 from orality_slm_twist.padded import write_padded
 from orality_slm_twist.sampling import check, rules_of
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROWS_ON_CPU = 64
+ROWS_ON_CPU = 80
 ROWS_ON_GPU = 1024
 
 Engine = Literal["auto", "torch", "transformers", "vllm"]
@@ -36,6 +38,9 @@ class Running:
     rows: int | None = None
     cache_gib: float = 4.0
     cuda_graphs: bool = True
+
+
+DEFAULTS = Running()
 
 
 def generate(
@@ -55,10 +60,15 @@ def generate(
         )
     jobs = make_jobs(slm, prompts, seeds, max_new_units)
     if max_new_units == 0:
-        return [[Sample(Units([]), 0.0) for _ in range(num_samples)] for _ in prompts]
+        return [
+            [Sample(Units(np.zeros(0, np.int64)), 0.0) for _ in range(num_samples)] for _ in prompts
+        ]
     found: dict[tuple[int, int], Drawn] = {}
     if jobs and num_samples:
-        found = _write(slm, jobs, num_samples, sampling)
+        if slm.running.engine == "vllm":
+            found = slm.vllm_writer()(jobs, num_samples, sampling)
+        else:
+            found = _write(slm, jobs, num_samples, sampling)
     return [
         [_sample(slm, found[index, number]) for number in range(num_samples)]
         for index in range(len(prompts))
@@ -69,22 +79,24 @@ def _write(
     slm: TwistLM, jobs: list[Job], num_samples: int, sampling: SamplingOptions
 ) -> dict[tuple[int, int], Drawn]:
     running = slm.running
+    module: Any = slm.module
     against = _reason_for_transformers(slm)
-    with torch.inference_mode(), evaluating(slm.module):
-        on_cpu = next(slm.module.parameters()).device.type == "cpu"
+    with torch.inference_mode(), evaluating(module):
+        on_cpu = next(module.parameters()).device.type == "cpu"
         rows = running.rows or (ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
         if against:
             logger.info("transformers' own forward writes: %s", against)
             return write_padded(slm, jobs, num_samples, sampling, rows)
-        decoder = bare(slm.module)
-        rules = rules_of(slm, sampling, slm.module.lm_head.out_features)
+        decoder = bare(module)
+        rules = rules_of(slm, sampling, module.lm_head.out_features)
         room = room_for(
             decoder, jobs, num_samples, rows=rows, cache_bytes=running.cache_gib * 2**30,
             context_length=slm.context_length,
         )  # fmt: skip
-        return write(
-            decoder, pieces_of(jobs, num_samples, room.samples), rules, room, eager(decoder)
-        )
+        step = eager(decoder)
+        if decoder.device.type == "cuda" and running.cuda_graphs:
+            step = replayed(step)
+        return write(decoder, pieces_of(jobs, num_samples, room.samples), rules, room, step)
 
 
 def _reason_for_transformers(slm: TwistLM) -> str | None:

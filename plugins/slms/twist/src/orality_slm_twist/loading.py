@@ -16,6 +16,7 @@ from orality.checkpoints import note_checkpoint
 from orality.weights import unpacked
 from orality_slm_twist.complete import check_complete
 from orality_slm_twist.folder import Folder, find_folder, read_folder
+from orality_slm_twist.generation import DEFAULTS, Running
 from orality_slm_twist.slm import TwistLM
 
 # Buffers that old versions of transformers saved and newer ones compute.
@@ -32,6 +33,7 @@ def load_twist(
     codebook: str | None = None,
     offset: int | None = None,
     mask_repeats: bool | None = None,
+    running: Running = DEFAULTS,
 ) -> TwistLM:
     """Load a checkpoint (`tiny`, a folder, its zip file, or a fetched name) strictly.
 
@@ -63,6 +65,7 @@ def load_twist(
         eos=folder.eos,
         context_length=folder.context_length or 2048,
         mask_repeats=mask_repeats,
+        running=running,
     )
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from orality import SamplingOptions
-from orality_slm_twist.cache import roomy_cache
+from orality import EvaluationError, SamplingOptions
+from orality_slm_twist.cache import roomy_cache, window_of
 from orality_slm_twist.jobs import Drawn, Job
 from orality_slm_twist.sampling import rules_of, uniforms
 
@@ -25,8 +25,15 @@ def write_padded(
 ) -> dict[tuple[int, int], Drawn]:
     """Every sample of every job, by (job's index, sample's number); `rows` at a time, or one job's.
 
-    `jobs`: the shortest prompts first.
+    `jobs`: the shortest prompts first. Raises EvaluationError where a sliding window would forget
+    what was said: the masks here know of none.
     """
+    window, most = window_of(slm.module), max(len(job.tokens) + job.limit for job in jobs)
+    if window and most > window:
+        raise EvaluationError(
+            f"this model's attention reaches {window} tokens back, a prompt and its continuation "
+            f"have up to {most}; ask for shorter ones"
+        )
     found: dict[tuple[int, int], Drawn] = {}
     for batch in _batches(jobs, num_samples, rows):
         drawn = _sample(slm, batch, num_samples, sampling)

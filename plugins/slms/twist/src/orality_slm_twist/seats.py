@@ -46,7 +46,9 @@ class Seats:
         left = np.flatnonzero(free.reshape(-1))
         left = left[~np.isin(left // self.samples, empty)]
         slots = [slot for slot in range(self._slots) if slot not in used | set(empty)]
-        for begin, slot in zip(range(0, len(left) - self.samples + 1, self.samples), slots):
+        for begin, slot in zip(
+            range(0, len(left) - self.samples + 1, self.samples), slots, strict=False
+        ):
             yield left[begin : begin + self.samples], slot
 
     def sit(self, piece: Piece, rows: Numbers, slot: int, now: int) -> None:
@@ -58,7 +60,7 @@ class Seats:
 
     def piece(self, row: int) -> Piece:
         """What a row in use works at."""
-        piece = self._pieces[self.slot[row]]
+        piece = self._pieces[int(self.slot[row])]
         assert piece is not None
         return piece
 
@@ -71,7 +73,7 @@ class Seats:
         self.slot[rows] = -1
 
     def shrink(self, homes: int) -> Numbers:
-        """Keep `homes` homes: those in use come first, by prompt; returns which row is now where."""
+        """Keep `homes` homes, rows in use first, by prompt; returns which row is now where."""
         taken = self.taken
         taken = taken[np.lexsort((self.number[taken], self.slot[taken]))]
         free = np.flatnonzero(self.slot < 0)[: homes * self.samples - len(taken)]
@@ -88,6 +90,8 @@ class Seats:
         rows = self.taken
         if (self.slot[rows] * self.samples + self.number[rows] == rows).all():
             return None
-        grid = np.zeros((self.slot[rows].max() + 1, self.samples), np.int64)
+        # Few different sizes: each is another shape to record on a GPU.
+        slots = min(-(-(int(self.slot[rows].max()) + 1) // 8) * 8, self._slots)
+        grid = np.zeros((slots, self.samples), np.int64)
         grid[self.slot[rows], self.number[rows]] = rows
         return grid

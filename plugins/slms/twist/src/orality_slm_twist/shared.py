@@ -53,16 +53,8 @@ class SharedCache:
         self._decoder = decoder
         # Zeros, as weights of 0 times whatever memory held might be no number.
         kv, size = decoder.kv_heads, decoder.head_size
-        self._prompts = [
-            torch.zeros(2, prompts, kv, prompt_room, size, dtype=decoder.dtype, device=decoder.device)
-            for _ in decoder.layers
-        ]
-        self._own = [
-            torch.zeros(
-                2, homes * kv * samples, own_room, size, dtype=decoder.dtype, device=decoder.device
-            )
-            for _ in decoder.layers
-        ]
+        self._prompts = _zeros(decoder, (2, prompts, kv, prompt_room, size))
+        self._own = _zeros(decoder, (2, homes * kv * samples, own_room, size))
         self._make_room()
 
     def keep_prompts(self, layer: int, slots: Tensor, both: Tensor) -> None:
@@ -77,7 +69,7 @@ class SharedCache:
         return (home[:, None] * len(heads) + heads) * self.samples + number[:, None]
 
     def ordered(self, blocks: Tensor) -> Tensor:
-        """Something of each (row, kv head) in the order of blocks: (homes * samples * kv heads,)."""
+        """Something of each row and kv head, (rows, kv heads), in the order of blocks."""
         kv = self._decoder.kv_heads
         return blocks.view(-1, self.samples, kv).transpose(1, 2).reshape(-1)
 
@@ -132,6 +124,11 @@ class SharedCache:
         mixed = _weighed(own_weights, values, onto=_moved(mixed, view.to_rows))
         split = mixed.view(self.homes, d.kv_heads, samples, group, size).transpose(1, 2)
         return split.reshape(self.homes * samples, d.heads * size)
+
+
+def _zeros(decoder: Decoder, shape: tuple[int, ...]) -> list[Tensor]:
+    """One tensor for each layer."""
+    return [torch.zeros(shape, dtype=decoder.dtype, device=decoder.device) for _ in decoder.layers]
 
 
 def _moved(blocks: Tensor, to: Tensor | None) -> Tensor:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from orality import CompatibilityError, EvaluationError, Sample, SamplingOptions, Units, UnitSpec
-from orality_slm_twist.generation import Running, generate
+from orality_slm_twist.generation import DEFAULTS, Running, generate
 from orality_slm_twist.scoring import sum_log_probs
+
+if TYPE_CHECKING:
+    from orality_slm_twist.on_vllm import Writer
 
 _LINEAR_LAYERS = (
     ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),  # OPT
@@ -37,7 +40,7 @@ class TwistLM:
         context_length: int = 2048,
         mask_repeats: bool = False,
         lora_targets: Sequence[str] | None = None,
-        running: Running = Running(),
+        running: Running = DEFAULTS,
     ) -> None:
         self._module = module
         self._unit_spec = unit_spec
@@ -48,6 +51,7 @@ class TwistLM:
         self.eos = eos
         self.mask_repeats = mask_repeats
         self.running = running
+        self._write_on_vllm: Writer | None = None  # started when it is first needed
 
     @property
     def unit_spec(self) -> UnitSpec:
@@ -127,6 +131,14 @@ class TwistLM:
             self, prompts, num_samples=num_samples, max_new_units=max_new_units,
             sampling=sampling, seeds=seeds,
         )  # fmt: skip
+
+    def vllm_writer(self) -> Writer:
+        """What writes on vLLM, with the weights of the first call; see `on_vllm`."""
+        if self._write_on_vllm is None:
+            from orality_slm_twist.on_vllm import vllm_writer
+
+            self._write_on_vllm = vllm_writer(self)
+        return self._write_on_vllm
 
     def log_likelihood(self, batch: Sequence[Units], *, convention: str = "no_bos") -> list[float]:
         """Sum of log-probabilities in nats, one per item, full-vocabulary softmax.
