@@ -175,7 +175,7 @@ def test_rows_that_reach_their_limit_make_room_before_the_next_step() -> None:
         decoder = bare(slm.module.eval())
         room = Room(
             homes=2, samples=1, own=16, slots=4, prompt=16, stride=16, reads=1024, patience=1,
-            context=96,
+            grows=True, context=96,
         )  # fmt: skip
         steps = []
         step = eager(decoder)

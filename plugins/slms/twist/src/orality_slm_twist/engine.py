@@ -32,7 +32,8 @@ class Room:
     `slots` prompts of up to `prompt` tokens. Widths are rounded up to multiples of `stride`.
 
     `reads`: how many tokens of prompts are read at a time. `patience`: steps between two looks at
-    which rows have ended, for a device that would have to wait. `context`: the model's.
+    which rows have ended, for a device that would have to wait. `grows`: room for own tokens is
+    taken as it is needed. `context`: the model's.
     """
 
     homes: int
@@ -43,6 +44,7 @@ class Room:
     stride: int
     reads: int
     patience: int
+    grows: bool
     context: int
 
 
@@ -69,7 +71,7 @@ def room_for(
         homes=homes, samples=samples, own=own, prompt=prompt, stride=stride,
         # A prompt keeps its slot until its last row has ended, the rows of others do not wait.
         slots=homes if pieces <= homes else 2 * homes, reads=1024 if on_cpu else 16_384,
-        patience=1 if on_cpu else 8, context=context_length,
+        patience=1 if on_cpu else 8, grows=on_cpu, context=context_length,
     )  # fmt: skip
 
 
@@ -95,7 +97,7 @@ class _Batch:
         self._decoder, self._rules, self._room = decoder, rules, room
         self._cache = SharedCache(
             decoder, prompts=room.slots, prompt_room=room.prompt, homes=room.homes,
-            samples=room.samples, own_room=room.own,
+            samples=room.samples, own_room=room.stride if room.grows else room.own,
         )  # fmt: skip
         self.seats = Seats(room.homes, room.samples, room.slots)
         self.found: dict[tuple[int, int], Drawn] = {}
@@ -171,6 +173,9 @@ class _Batch:
         taken = seats.taken
         written = int(self._steps - seats.start[taken].min()) + 1
         own = _round_up(written, room.stride, room.own)
+        if own > self._cache.own_room:
+            self._cache.grow(own)
+            self._begins = self._cache.places()
         prompt = _round_up(int(seats.behind[taken].max()), room.stride, room.prompt)
         rows = self._rows
         mask = torch.cat((rows.sees_prompt[:, :prompt], rows.sees_own[:, :own]), 1)
