@@ -103,7 +103,7 @@ class _Batch:
         self.found: dict[tuple[int, int], Drawn] = {}
         self._rows = self._free(room.homes * room.samples)
         self._begins = self._cache.places()
-        self._grid: tuple[Tensor, Tensor] | None = None
+        self._grid: tuple[int, Tensor | None, Tensor | None] = (room.homes, None, None)
         self._steps = 0
 
     def fill(self, waiting: deque[Piece]) -> None:
@@ -180,8 +180,7 @@ class _Batch:
         rows = self._rows
         mask = torch.cat((rows.sees_prompt[:, :prompt], rows.sees_own[:, :own]), 1)
         places = (self._begins + rows.column[:, None, None]).view(-1)
-        to_grid, to_rows = self._grid or (None, None)
-        return View(prompt, own, mask, places, to_grid, to_rows)
+        return View(prompt, own, mask, places, *self._grid)
 
     def _let_go(self, *, looking: bool) -> None:
         """Take what ended, or reached its limit, off its rows. `looking`: ask the device."""
@@ -219,14 +218,15 @@ class _Batch:
 
     def _regrid(self) -> None:
         grid = self.seats.grid()
-        self._grid = None
+        self._grid = (self._cache.homes, None, None)
         if grid is not None:
             device, samples = self._decoder.device, self._room.samples
             slots = torch.from_numpy(np.maximum(self.seats.slot, 0)).to(device)
             numbers = torch.from_numpy(self.seats.number).to(device)
             rows = torch.from_numpy(grid).to(device).view(-1)
             place = self._cache.blocks(slots * samples + numbers)
-            self._grid = (self._cache.ordered(self._cache.blocks(rows)), self._cache.ordered(place))
+            to_grid = self._cache.ordered(self._cache.blocks(rows))
+            self._grid = (len(grid), to_grid, self._cache.ordered(place))
 
     def _free(self, count: int) -> Rows:
         penalty = self._rules.sampling.repetition_penalty != 1.0

@@ -49,14 +49,14 @@ def replayed(step: Step, record: Recorder = record_cuda) -> Step:
             return step(cache, view, last, positions)
         parts = [last, positions, view.mask, view.places]
         parts += [part for part in (view.to_grid, view.to_rows) if part is not None]
-        grid = 0 if view.to_grid is None else len(view.to_grid)
-        key = (len(last), view.prompt_width, view.own_width, grid)
+        key = (len(last), view.prompt_width, view.own_width, view.slots, len(parts))
         if key not in recorded:
             # Fewer rows mean that the cache has moved: what is recorded would write to the old one
             for old in [old for old in recorded if old[0] != len(last)]:
                 del recorded[old]
             held = [part.clone() for part in parts]
-            still = View(view.prompt_width, view.own_width, *held[2:4], *(held[4:] or (None, None)))
+            grid = held[4:] or (None, None)
+            still = View(view.prompt_width, view.own_width, *held[2:4], view.slots, *grid)
             try:
                 replay, logits = record(lambda: step(cache, still, held[0], held[1]))
             except RuntimeError as error:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_packed = torch.ops.mkldnn
+_onednn = torch.ops.mkldnn
 
 
 class Linear(Protocol):
@@ -48,13 +48,14 @@ class PackedLinear:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight = _packed._reorder_linear_weight(weight, None)
+        self._weight = _onednn._reorder_linear_weight(weight, None)
         self._bias = bias
+        self._run = _onednn._linear_pointwise.default  # found once, not at every call
 
     def __call__(self, rows: Tensor, *, then: str = "none") -> Tensor:
-        if len(rows) == 1:
+        if rows.shape[0] == 1:
             return self(rows.expand(2, -1), then=then)[:1]
-        found: Tensor = _packed._linear_pointwise(rows, self._weight, self._bias, then, [], "")
+        found: Tensor = self._run(rows, self._weight, self._bias, then, [], "")
         return found
 
     def relu(self, rows: Tensor) -> Tensor:

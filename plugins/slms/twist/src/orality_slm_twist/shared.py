@@ -19,14 +19,15 @@ class View:
     """What one step sees: columns of the prompts and of what rows wrote, and who is where.
 
     `mask`: 0 or -inf, shape (rows, prompt_width + own_width). `places`: where each row's new keys,
-    then values, go. `to_grid`, `to_rows`: between rows and the grid (prompt, kv head, sample);
-    None where they are the same.
+    then values, go. `slots`: how many prompts, the first ones. `to_grid`, `to_rows`: between rows
+    and the grid (prompt, kv head, sample); None where they are the same.
     """
 
     prompt_width: int
     own_width: int
     mask: Tensor
     places: Tensor
+    slots: int
     to_grid: Tensor | None
     to_rows: Tensor | None
 
@@ -87,6 +88,7 @@ class SharedCache:
             kept, count, written, size = own.shape
             self._own[layer] = own.new_zeros(kept, count, own_room, size)
             self._own[layer][:, :, :written] = own
+        self._make_room()
 
     def shrink(self, rows: Tensor, homes: int) -> None:
         """Keep only these rows (homes * samples of them), in this order."""
@@ -97,26 +99,22 @@ class SharedCache:
         self._make_room()
 
     def _make_room(self) -> None:
+        self._seen: dict[tuple[int, int, int, int], _Parts] = {}
         d = self._decoder
         shape = (self.homes, d.kv_heads, self.samples, d.group, d.head_size)
         self._queries = torch.empty(shape, dtype=d.dtype, device=d.device)
 
     def attend(self, layer: int, queries: Tensor, both: Tensor, view: View) -> Tensor:
         """Write the rows' new keys and values, then attend: the arguments of `decoder.Attend`."""
-        d, own, prompts = self._decoder, self._own[layer], self._prompts[layer]
+        d, seen = self._decoder, self._parts(layer, view)
         size, group, samples = d.head_size, d.group, self.samples
-        own.view(-1, size).index_copy_(0, view.places, both.reshape(-1, size))
+        seen.own.index_copy_(0, view.places, both.reshape(-1, size))
         split = queries.view(self.homes, samples, d.kv_heads, group, size).transpose(1, 2)
-        asked = torch.mul(split, d.scale, out=self._queries)
-        blocks = asked.view(-1, group, size)
-        keys, values = own[:, :, : view.own_width].unbind(0)
-        shared_keys, shared_values = prompts.flatten(1, 2)[:, :, : view.prompt_width].unbind(0)
+        blocks = torch.mul(split, d.scale, out=self._queries).view(-1, group, size)
         grid = _moved(blocks, view.to_grid).view(-1, samples * group, size)
-        # Slots behind the last one in use are left alone.
-        shared_keys, shared_values = shared_keys[: len(grid)], shared_values[: len(grid)]
-        scores = torch.bmm(grid, shared_keys.transpose(1, 2)).view(-1, group, view.prompt_width)
-        scores = torch.cat((_moved(scores, view.to_rows), _scores(blocks, keys)), -1)
-        width = scores.shape[-1]
+        scores = torch.bmm(grid, seen.prompt_keys).view(-1, group, view.prompt_width)
+        scores = torch.cat((_moved(scores, view.to_rows), _scores(blocks, seen.own_keys)), -1)
+        width = view.prompt_width + view.own_width
         scores.view(self.homes, d.kv_heads, samples, group, width).add_(
             view.mask.view(self.homes, 1, samples, 1, width)
         )
@@ -127,10 +125,35 @@ class SharedCache:
         else:
             weights = _moved(weights[:, :, : view.prompt_width], view.to_grid)
             weights = weights.view(-1, samples * group, view.prompt_width)
-        mixed = _weighed(weights, shared_values).view(-1, group, size)
-        mixed = _weighed(own_weights, values, onto=_moved(mixed, view.to_rows))
+        mixed = _weighed(weights, seen.prompt_values).view(-1, group, size)
+        mixed = _weighed(own_weights, seen.own_values, onto=_moved(mixed, view.to_rows))
         split = mixed.view(self.homes, d.kv_heads, samples, group, size).transpose(1, 2)
         return split.reshape(self.homes * samples, d.heads * size)
+
+    def _parts(self, layer: int, view: View) -> _Parts:
+        """What a step sees of a layer: the same for many steps."""
+        key = (layer, view.prompt_width, view.own_width, view.slots)
+        if key not in self._seen:
+            own, prompts = self._own[layer], self._prompts[layer]
+            own_keys, own_values = own[:, :, : view.own_width].unbind(0)
+            keys, values = (
+                prompts[:, : view.slots].flatten(1, 2)[:, :, : view.prompt_width].unbind(0)
+            )
+            self._seen[key] = _Parts(
+                own.view(-1, own.shape[-1]), own_keys, own_values, keys.transpose(1, 2), values
+            )
+        return self._seen[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """`own`: keys, then values, of all blocks by token; `prompt_keys`: turned for products."""
+
+    own: Tensor
+    own_keys: Tensor
+    own_values: Tensor
+    prompt_keys: Tensor
+    prompt_values: Tensor
 
 
 def _zeros(decoder: Decoder, shape: tuple[int, ...]) -> list[Tensor]:
