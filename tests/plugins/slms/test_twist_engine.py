@@ -191,6 +191,24 @@ def test_rows_that_reach_their_limit_make_room_before_the_next_step() -> None:
     assert steps == [2] * 7
 
 
+def test_a_free_row_that_is_older_than_those_in_use_does_no_harm() -> None:
+    slm = language_model(rows=5)
+    slm.eos = None
+    tokens = torch.tensor([4, 5, 6])
+    # Row 0 ends with 16 tokens and has no successor, while rows that began 2 steps later go on.
+    limits = [16, 2, 2, 2, 2, 30, 30, 30, 30]
+    jobs = [Job(index, tokens, index, limit) for index, limit in enumerate(limits)]
+    with torch.inference_mode():
+        decoder = bare(slm.module.eval())
+        room = room_for(decoder, jobs, 1, rows=5, cache_bytes=2**20, context_length=96)
+        assert (room.homes, room.stride) == (5, 16)
+        rules, step = rules_of(slm, SAMPLING, 23), eager(decoder)
+        found = write(decoder, pieces_of(jobs, 1, 1), rules, room, step)
+        alone = write(decoder, pieces_of(jobs[5:6], 1, 1), rules, room, step)
+    assert [len(found[index, 0].tokens) for index in range(9)] == limits
+    assert found[5, 0].tokens.tolist() == alone[5, 0].tokens.tolist()
+
+
 def test_room_is_bounded_by_rows_and_by_bytes() -> None:
     decoder = bare(language_model("llama").module)
     # 2 (keys, values) x 2 layers x 2 heads x 8 numbers x 4 bytes

@@ -179,7 +179,9 @@ class _Batch:
         prompt = _round_up(int(seats.behind[taken].max()), room.stride, room.prompt)
         rows = self._rows
         mask = torch.cat((rows.sees_prompt[:, :prompt], rows.sees_own[:, :own]), 1)
-        places = (self._begins + rows.column[:, None, None]).view(-1)
+        # A free row may have gone on for longer than rows in use need room for.
+        column = rows.column.clamp(max=self._cache.own_room - 1)
+        places = (self._begins + column[:, None, None]).view(-1)
         return View(prompt, own, mask, places, *self._grid)
 
     def _let_go(self, *, looking: bool) -> None:
