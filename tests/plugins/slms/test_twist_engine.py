@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from orality import CheckpointError, EvaluationError, Sample, SamplingOptions, Units, UnitSpec
-from orality_slm_twist import TwistConfig
+from orality_slm_twist import TwistConfig, orality_slms
 from orality_slm_twist.architectures import bare, reason_against
 from orality_slm_twist.engine import Room, eager, room_for, write
 from orality_slm_twist.generation import Running
@@ -345,3 +345,9 @@ def test_a_gpu_writes_what_a_processor_writes(kind) -> None:
 def test_settings_of_speed_and_memory_are_neutral() -> None:
     assert TwistConfig.neutral == {"rows", "cache_gib", "cuda_graphs"}
     assert TwistConfig.neutral < set(TwistConfig.model_fields)
+
+
+def test_as_many_prompts_are_asked_for_as_keep_the_rows_in_use() -> None:
+    (spec,) = orality_slms()
+    sizes = [{}, {"rows": 10}, {"rows": 100}, {"device": "cuda:1"}]
+    assert [spec.batch_size(TwistConfig(**size)) for size in sizes] == [32, 8, 40, 409]

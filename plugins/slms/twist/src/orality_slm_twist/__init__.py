@@ -65,6 +65,12 @@ def _context_length(config: TwistConfig) -> int | None:
     )
 
 
+def _batch_size(config: TwistConfig) -> int:
+    """Twice the prompts whose five samples are written at a time, so that ended rows go on."""
+    rows = config.rows or (1024 if config.device.startswith("cuda") else 80)
+    return max(8, 2 * rows // 5)
+
+
 def _build(config: TwistConfig) -> TwistLM:
     from orality_slm_twist.generation import Running
     from orality_slm_twist.loading import load_twist
@@ -94,4 +100,5 @@ def orality_slms() -> Iterable[SLMSpec[Any]]:
         build=_build,
         describe=_describe,
         context_length=_context_length,
+        batch_size=_batch_size,
     )

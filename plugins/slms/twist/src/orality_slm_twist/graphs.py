@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,8 +56,8 @@ def replayed(step: Step, record: Recorder = record_cuda) -> Step:
             for old in [old for old in recorded if old[0] != len(last)]:
                 del recorded[old]
             held = [part.clone() for part in parts]
-            grid = held[4:] or (None, None)
-            still = View(view.prompt_width, view.own_width, *held[2:4], view.slots, *grid)
+            to_grid, to_rows = held[4:] or (None, None)
+            still = replace(view, mask=held[2], places=held[3], to_grid=to_grid, to_rows=to_rows)
             try:
                 replay, logits = record(lambda: step(cache, still, held[0], held[1]))
             except RuntimeError as error:
