@@ -350,4 +350,4 @@ def test_settings_of_speed_and_memory_are_neutral() -> None:
 def test_as_many_prompts_are_asked_for_as_keep_the_rows_in_use() -> None:
     (spec,) = orality_slms()
     sizes = [{}, {"rows": 10}, {"rows": 100}, {"device": "cuda:1"}]
-    assert [spec.batch_size(TwistConfig(**size)) for size in sizes] == [32, 8, 40, 409]
+    assert [spec.batch_size(TwistConfig(**size)) for size in sizes] == [64, 8, 40, 409]

@@ -44,7 +44,7 @@ class TwistConfig(ComponentConfig):
     `transformers`: the model's own forward, for any; `auto`: the first where it can, else the
     second; `vllm`: vLLM, whose draws differ."""
     rows: int | None = Field(None, ge=1)
-    """How many continuations are written at a time; None: 80 on a processor, 1024 on a GPU."""
+    """How many continuations are written at a time; None: 160 on a processor, 1024 on a GPU."""
     cache_gib: float = Field(4.0, gt=0)
     """GiB that keys and values may take; fewer rows are written at a time where they need more."""
     cuda_graphs: bool = True
@@ -67,7 +67,7 @@ def _context_length(config: TwistConfig) -> int | None:
 
 def _batch_size(config: TwistConfig) -> int:
     """Twice the prompts whose five samples are written at a time, so that ended rows go on."""
-    rows = config.rows or (1024 if config.device.startswith("cuda") else 80)
+    rows = config.rows or (1024 if config.device.startswith("cuda") else 160)
     return max(8, 2 * rows // 5)
 
 

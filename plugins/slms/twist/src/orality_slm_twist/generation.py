@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROWS_ON_CPU = 80
+ROWS_ON_CPU = 160
 ROWS_ON_GPU = 1024
 
 Engine = Literal["auto", "torch", "transformers", "vllm"]
