@@ -97,7 +97,8 @@ class _Batch:
         self._decoder, self._rules, self._room = decoder, rules, room
         self._cache = SharedCache(
             decoder, prompts=room.slots, prompt_room=room.prompt, homes=room.homes,
-            samples=room.samples, own_room=room.stride if room.grows else room.own,
+            samples=room.samples, own_room=min(room.stride, room.own) if room.grows else room.own,
+            own_most=room.own,
         )  # fmt: skip
         self.seats = Seats(room.homes, room.samples, room.slots)
         self.found: dict[tuple[int, int], Drawn] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,7 @@ class SharedCache:
         homes: int,
         samples: int,
         own_room: int,
+        own_most: int,
     ) -> None:
         self.homes, self.samples = homes, samples
         self.prompt_room, self.own_room = prompt_room, own_room
@@ -56,7 +58,11 @@ class SharedCache:
         # Zeros, as weights of 0 times whatever memory held might be no number.
         kv, size = decoder.kv_heads, decoder.head_size
         self._prompts = _zeros(decoder, (2, prompts, kv, prompt_room, size))
-        self._own = _zeros(decoder, (2, homes * kv * samples, own_room, size))
+        # Flat, with room for the most there will be; the spare one takes what moves.
+        self._stores = _zeros(decoder, (2 * homes * kv * samples * own_most * size,))
+        self._spare: Tensor | None = None
+        shape = (2, homes * kv * samples, own_room, size)
+        self._own = [_shaped(store, shape) for store in self._stores]
         self._make_room()
 
     def keep_prompts(self, layer: int, slots: Tensor, both: Tensor) -> None:
@@ -85,18 +91,27 @@ class SharedCache:
         """Make room for `own_room` tokens in every row."""
         self.own_room = own_room
         for layer, own in enumerate(self._own):
-            kept, count, written, size = own.shape
-            self._own[layer] = own.new_zeros(kept, count, own_room, size)
-            self._own[layer][:, :, :written] = own
+            both, count, written, size = own.shape
+            moved = self._move(layer, (both, count, own_room, size))
+            moved[:, :, :written] = own
+            moved[:, :, written:] = 0.0
         self._make_room()
 
     def shrink(self, rows: Tensor, homes: int) -> None:
         """Keep only these rows (homes * samples of them), in this order."""
         kept = self.ordered(self.blocks(rows))
         for layer, own in enumerate(self._own):
-            self._own[layer] = own.index_select(1, kept)
+            moved = self._move(layer, (own.shape[0], len(kept), *own.shape[2:]))
+            torch.index_select(own, 1, kept, out=moved)
         self.homes = homes
         self._make_room()
+
+    def _move(self, layer: int, shape: tuple[int, ...]) -> Tensor:
+        """The layer's place from now on; what it held stays where it was until the next layer's."""
+        place = torch.empty_like(self._stores[layer]) if self._spare is None else self._spare
+        self._stores[layer], self._spare = place, self._stores[layer]
+        self._own[layer] = _shaped(place, shape)
+        return self._own[layer]
 
     def _make_room(self) -> None:
         self._seen: dict[tuple[int, int, int, int], _Parts] = {}
@@ -154,6 +169,11 @@ class _Parts:
     own_values: Tensor
     prompt_keys: Tensor
     prompt_values: Tensor
+
+
+def _shaped(store: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The beginning of flat memory."""
+    return store[: math.prod(shape)].view(shape)
 
 
 def _zeros(decoder: Decoder, shape: tuple[int, ...]) -> list[Tensor]:
