@@ -16,6 +16,7 @@ from orality.errors import JudgeError
 from orality.judging.answers import Answer, Usage
 from orality.weights import cache_folder
 
+_PATIENCE = 60.0  # seconds, for the locks of other processes
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, time TEXT, answer TEXT, dollars REAL);
 CREATE TABLE IF NOT EXISTS spending (id INTEGER PRIMARY KEY, dollars REAL);
@@ -45,10 +46,7 @@ class AnswerCache:
         self._lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode=WAL")
-            with self._file:
-                self._file.executescript(_TABLES)
+            self._file = _opened(self.path)
         except (OSError, sqlite3.Error) as error:
             raise JudgeError(
                 f"the cache {self.path} cannot be used: {error}; set `cache` to another file"
@@ -117,6 +115,27 @@ class AnswerCache:
                 f"the cache {self.path} cannot be used: {error}; free some space, remove it if it "
                 "is damaged, or set `cache` to another file"
             ) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection to a file in WAL mode with our tables.
+
+    SQLite waits for other processes' locks, but not where the mode of a new file is changed: there
+    whoever comes second is refused at once and has to come again.
+    """
+    file = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            file.execute("PRAGMA journal_mode=WAL")
+            with file:
+                file.executescript(_TABLES)
+            return file
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                file.close()
+                raise
+            time.sleep(0.02)
 
 
 def _read(row: str, dollars: float) -> Answer:

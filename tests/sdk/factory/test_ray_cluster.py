@@ -37,7 +37,7 @@ def stored(run: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in run.rglob("*")
-        if path.is_file() and path.name not in told
+        if path.is_file() and path.name not in told and "tracking" not in path.parts
     }
 
 
