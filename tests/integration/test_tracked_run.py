@@ -89,8 +89,8 @@ def test_every_part_of_a_run_is_followed(followed):
     values = {(row["system"], row["metric"]): row["value"] for row in results["results"]}
     evaluation = board.parts["evaluation"]["steps"]
     for step, system in enumerate(["pre-trained", "aligned round 1", "aligned round 2"]):
-        value = values[system, "auto-bleu/align-slm"]
-        assert evaluation[step]["aligned/auto-bleu/align-slm"] == value
+        value = values[system, "auto-bleu/align-slm/toy"]
+        assert evaluation[step]["aligned/auto-bleu/align-slm/toy"] == value
 
 
 def test_what_is_told_of_a_run_is_its_recipe(followed):

@@ -107,9 +107,7 @@ def repetition(names: Names, variant: Variant = "align-slm") -> GenerationMetric
     def measure(spoken: Spoken) -> list[Observation]:
         return [Observation(auto_bleu(spoken.said(row), variant=variant)) for row in spoken.samples]
 
-    return GenerationMetric(
-        f"auto-bleu/{variant}" + ("" if names.transcriber else "/units"), measure
-    )
+    return GenerationMetric(f"auto-bleu/{variant}/{names.heard_by}", measure)
 
 
 def judged_perplexity(names: Names, aggregation: Aggregation = "exp-mean") -> GenerationMetric:
@@ -122,7 +120,7 @@ def judged_perplexity(names: Names, aggregation: Aggregation = "exp-mean") -> Ge
     def measure(spoken: Spoken) -> list[Observation]:
         return [_perplexity(row, aggregation) for row in spoken.samples]
 
-    name = f"{PERPLEXITY}/{names.judge}/cond/{aggregation}"
+    name = f"{PERPLEXITY}/{names.judge}/{names.heard_by}/cond/{aggregation}"
     return GenerationMetric(name, measure, aggregation, optional=aggregation == "exp-mean")
 
 

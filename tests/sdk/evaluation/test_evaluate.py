@@ -61,8 +61,8 @@ def evaluate(tmp_path, stories, systems=None, build=None, **changes):
 def test_figures_are_what_the_items_say(tmp_path, stories):
     results = evaluate(tmp_path, stories)
     assert [m.metric for m in results.results if m.system == "round 1"] == [
-        "t-storycloze/mean", "judge/toy/tones", "auto-bleu/align-slm", "ppl/toy/cond/exp-mean",
-        "empty/tones",
+        "t-storycloze/mean", "judge/toy/tones", "auto-bleu/align-slm/tones",
+        "ppl/toy/tones/cond/exp-mean", "empty/tones",
     ]  # fmt: skip
     # the model likes low tones; so do three of four stories
     assert results.find("pre-trained", "t-storycloze/mean").value == 0.75
@@ -264,7 +264,7 @@ def test_a_judge_of_units_needs_no_text(tmp_path, stories):
     assert all(row["text"] is None and row["audio"] is None for row in samples)
     repeated = results.find("round 1", "auto-bleu/align-slm/units")
     assert repeated.value == pytest.approx(np.mean([auto_bleu(row["units"]) for row in samples]))
-    assert results.find("round 1", "ppl/toy/cond/exp-mean") is None
+    assert results.find("round 1", "ppl/toy/units/cond/exp-mean") is None
     items = read_items(tmp_path / "evaluation" / "items.jsonl")
     failed = [item for item in items if item.value is None]
     assert {item.details["error"] for item in failed} == {"cannot tell"}

@@ -74,13 +74,13 @@ def test_ids_say_variant_and_models():
     )  # fmt: skip
     assert [metric.id for metric in metrics] == [
         "judge/likelihood/moonshine",
-        "auto-bleu/align-slm",
-        "ppl/likelihood/cond/exp-mean",
+        "auto-bleu/align-slm/moonshine",
+        "ppl/likelihood/moonshine/cond/exp-mean",
         "empty/moonshine",
         "self-bleu/bleu2-geometric/first-1000/moonshine",
         "vert/bleu2-geometric/first-1000/moonshine",
-        "auto-bleu/gslm",
-        "ppl/likelihood/cond/median-exp",
+        "auto-bleu/gslm/moonshine",
+        "ppl/likelihood/moonshine/cond/median-exp",
         "vert/bleu2-geometric/all/moonshine",
     ]
 
@@ -306,14 +306,15 @@ def test_an_evaluation_measures_what_it_is_told_over_stored_continuations(tmp_pa
         vert(texts)
     )
     assert results.settings["metrics"] == [
-        "vert/bleu2-geometric/first-1000/tones", "auto-bleu/gslm",
+        "vert/bleu2-geometric/first-1000/tones", "auto-bleu/gslm/tones",
     ]  # fmt: skip
-    assert results.compare("auto-bleu/gslm", "b", "a") is not None
+    assert results.compare("auto-bleu/gslm/tones", "b", "a") is not None
     assert {item.metric for item in read_items(tmp_path / "items.jsonl")} == set(
         results.settings["metrics"]
     )
     assert [m.metric for m in default.results if m.system == "a"] == [
-        "judge/toy/tones", "auto-bleu/align-slm", "ppl/toy/cond/exp-mean", "empty/tones",
+        "judge/toy/tones", "auto-bleu/align-slm/tones", "ppl/toy/tones/cond/exp-mean",
+        "empty/tones",
     ]  # fmt: skip
 
 
