@@ -31,7 +31,9 @@ class _Pace:
         self.first = self.done
 
     def move(self, done: int, total: int) -> None:
-        if self.done == self.first and done == self.done:
+        if done < self.done:  # a later round begins anew
+            self.first, self.began = done, time.monotonic()
+        elif self.done == self.first and done == self.done:
             self.began = time.monotonic()
         self.done, self.total = done, total
 
