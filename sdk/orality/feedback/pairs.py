@@ -175,15 +175,8 @@ class Round:
         columns = ["id", "prompt_id", *units]
         rows = {shard: self.read("continuations", shard, columns) for shard in shards}
         columns = ["id", "language", "prompt_text", "prompt_audio", *units]
-        known: dict[str, list[Record]] = {
-            "prompts": [row for shard in shards for row in self.prompts.read(shard, columns)],
-            **{
-                name: [row for shard in shards for row in self.read(name, shard)]
-                for name in ("speech", "transcripts")
-                if name in self.stages
-            },
-        }
-        by_id = {name: {row["id"]: row for row in some} for name, some in known.items()}
+        prompts = {row["id"]: row for s in shards for row in self.prompts.read(s, columns)}
+        speech, transcripts = self._by_id("speech", shards), self._by_id("transcripts", shards)
         verdicts: list[Record] = []
         # Few at a time go through a local judge: they never span shards, nor depend on others.
         groups = list(rows.values())
@@ -193,9 +186,9 @@ class Round:
             verdicts += stages.judge(
                 judge,
                 batch,
-                by_id["prompts"],
-                by_id.get("speech", {}),
-                by_id.get("transcripts", {}),
+                prompts,
+                speech,
+                transcripts,
                 self.run,
                 reads=judging.reads,
                 judge_name=judging.name,
@@ -208,6 +201,12 @@ class Round:
             put_shard(shard_path(self.folder / stage, shard), records, schemas.VERDICTS)
         dollars = sum(json.loads(row["metrics"]).get("dollars", 0.0) for row in verdicts)
         return len(verdicts), float(dollars)
+
+    def _by_id(self, stage: str, shards: Sequence[str]) -> dict[str, Record]:
+        """The records of a stage, none where no judge needs it."""
+        if stage not in self.stages:
+            return {}
+        return {row["id"]: row for shard in shards for row in self.read(stage, shard)}
 
     def _select(self, shard: str) -> pa.Table:
         made = self.select(shard, self.selection)
