@@ -118,11 +118,14 @@ def judge_problems(stack: Stack, language: str) -> list[str]:
 
 
 def _threshold_problems(
-    judge: JudgeSpec[Any], thresholds: Sequence[tuple[float, float]]
+    judge: JudgeSpec[Any], thresholds: Sequence[tuple[float, float] | None]
 ) -> list[str]:
     low, high = judge.scale
     problems: list[str] = []
-    for number, (rejected, chosen) in enumerate(thresholds, start=1):
+    for number, scores in enumerate(thresholds, start=1):
+        if scores is None:  # read off the scores themselves
+            continue
+        rejected, chosen = scores
         if not rejected < chosen:
             problems.append(
                 f"round {number}: the threshold for chosen ({chosen:g}) must be above the one for "

@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from orality.errors import RecipeError, TrainingError
 from orality.factory import Workers
 from orality.feedback import read_pairs
 from orality.measure import measure_systems
+from orality.options import Threshold, Thresholds
 from orality.progress import Progress, silent
 from orality.recipe import Recipe
 from orality.rounds import make_round, prompts_of, reselect_round, train_baselines
@@ -49,11 +52,10 @@ def align(
                 pairs = make_round(session, prompts, name, thresholds, adapters)
                 if adapters and not read_pairs(pairs, "train"):
                     logger.warning(
-                        "round %d leaves no pairs to train on (thresholds %g and %g), so the "
-                        "curriculum ends with round %d",
+                        "round %d leaves no pairs to train on (thresholds %s), so the curriculum "
+                        "ends with round %d",
                         number,
-                        thresholds.rejected,
-                        thresholds.chosen,
+                        thresholds,
                         number - 1,
                     )
                     break
@@ -92,8 +94,8 @@ def reselect_pairs(
     out: str | Path,
     *,
     round: int = 1,
-    rejected: float | None = None,
-    chosen: float | None = None,
+    rejected: Threshold | None = None,
+    chosen: Threshold | None = None,
     max_auto_bleu: float | None = None,
     judge: str | None = None,
     by: str = "score",
@@ -109,17 +111,30 @@ def reselect_pairs(
         raise RecipeError(f"the recipe has {len(session.recipe.rounds)} rounds, got round {round}")
     if by not in {"score", "perplexity"}:
         raise RecipeError(f"pairs are selected by score or perplexity, got {by!r}")
-    thresholds = session.recipe.rounds[round - 1]
     given = {"rejected": rejected, "chosen": chosen}
-    thresholds = thresholds.model_copy(update={k: v for k, v in given.items() if v is not None})
-    if not thresholds.rejected < thresholds.chosen:
-        raise RecipeError(
-            f"the threshold for chosen ({thresholds.chosen:g}) must be above the one for rejected "
-            f"({thresholds.rejected:g})"
-        )
-    selection = session.selection(thresholds, by=by, max_auto_bleu=max_auto_bleu, judge=judge)
+    thresholds = _thresholds(session.recipe.rounds[round - 1], given)
+    rule = session.rule(thresholds, by=by, max_auto_bleu=max_auto_bleu, judge=judge)
     with session.run.lock():
-        return reselect_round(session, f"round-{round}", selection)
+        return reselect_round(session, f"round-{round}", rule)
+
+
+def _thresholds(recipe: Thresholds, given: Mapping[str, Threshold | None]) -> Thresholds:
+    """A recipe's thresholds, with others for some of them; RecipeError when they do not agree."""
+    changed = {name: value for name, value in given.items() if value is not None}
+    try:
+        thresholds = Thresholds.model_validate({**recipe.model_dump(), **changed})
+    except ValidationError as error:
+        reasons = "; ".join(sorted({item["msg"].lower() for item in error.errors()}))
+        raise RecipeError(
+            f"got the thresholds {changed}; wanted a score, a quantile such as 30%, or auto for "
+            f"both: {reasons}"
+        ) from error
+    if thresholds.scores and not thresholds.scores[0] < thresholds.scores[1]:
+        raise RecipeError(
+            f"the threshold for chosen ({thresholds.scores[1]:g}) must be above the one for "
+            f"rejected ({thresholds.scores[0]:g})"
+        )
+    return thresholds
 
 
 def train(

@@ -187,7 +187,7 @@ class Recipe(Section):
         check_stack(
             stack,
             language=self.language,
-            thresholds=[(item.rejected, item.chosen) for item in self.rounds],
+            thresholds=[item.scores for item in self.rounds],
             seconds=self.corpus.prompt_seconds + self.sampling.max_seconds,
         )
         problems = []

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from orality.corpus import corpus_of
 from orality.errors import StoreError
-from orality.factory import Job, Ledger, RoundOrder, Worker
+from orality.factory import Job, Ledger, Made, RoundOrder, Worker
 from orality.feedback import (
     Prompts,
-    Selection,
+    SelectionRule,
     collect_prompts,
     groups_of,
     median_pace,
+    note_selection,
     reselect,
+    resolve,
 )
 from orality.options import Thresholds
 from orality.recipe import Recipe
 from orality.session import BASELINES, Session
+
+logger = logging.getLogger(__name__)
 
 
 def prompts_of(session: Session) -> Prompts:
@@ -52,13 +58,14 @@ def make_round(
     adapters: Sequence[Path],
 ) -> Path:
     """Make a round's pairs, sampled from the policy of `adapters`; returns their folder."""
+    rule = session.rule(thresholds)
     order = session.order(
         RoundOrder(
             name=name,
             adapters=tuple(str(path.relative_to(session.run.path)) for path in adapters),
             counts=prompts.counts,
             max_new_units=max_new_units(session, prompts),
-            selection=session.selection(thresholds),
+            selection=rule.fixed,
         )
     )
     work = Worker(order, lambda event: None, session.components).round
@@ -70,7 +77,22 @@ def make_round(
     todo = {shard for missing in left.values() for shard in missing}
     groups = groups_of(work, [shard for shard in shards if shard in todo])
     session.work(order, [Job(group) for group in groups], ledger)
-    return work.folder / "pairs"
+    folder = work.folder / "pairs"
+    if rule.fixed is None:
+        began = time.monotonic()
+        stored = resolve(rule, session.run.path, name)
+        made = reselect(work, stored, folder)
+        logger.info(
+            "%s: thresholds %g and %g, a gap of %g and auto-BLEU up to %g, by which %d of %d "
+            "prompts give a pair",
+            name, stored.selection.rejected, stored.selection.chosen, stored.selection.min_gap,
+            stored.selection.max_auto_bleu, stored.pairing, stored.prompts,
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        ledger.add(Made(stage="pairs", shards=tuple(shards), rows=made, seconds=seconds))
+    else:
+        note_selection(folder, resolve(rule, session.run.path, name))
+    return folder
 
 
 def max_new_units(session: Session, prompts: Prompts) -> int:
@@ -79,15 +101,15 @@ def max_new_units(session: Session, prompts: Prompts) -> int:
 
 
 def reselect_round(
-    session: Session, name: str, selection: Selection, folder: Path | None = None
+    session: Session, name: str, rule: SelectionRule, folder: Path | None = None
 ) -> Path:
     """Store the pairs that another selection makes of a round; returns their folder.
 
     StoreError when the run was made with another recipe, up to what follows the judges.
     """
-    stored = Recipe.load(session.run.path / "recipe.yaml").feedback
+    begun = Recipe.load(session.run.path / "recipe.yaml").feedback
     ours = session.recipe.feedback
-    differing = [key for key in ours if ours[key] != stored.get(key)]
+    differing = [key for key in ours if ours[key] != begun.get(key)]
     if differing:
         raise StoreError(
             f"{session.run.path} was made with another recipe: it differs in "
@@ -95,12 +117,11 @@ def reselect_round(
         )
     prompts = Prompts.of(session.run.path / "prompts")
     order = session.order(
-        RoundOrder(
-            name=name, adapters=(), counts=prompts.counts, max_new_units=1, selection=selection
-        )
+        RoundOrder(name=name, adapters=(), counts=prompts.counts, max_new_units=1, selection=None)
     )
-    folder = folder or session.run.stage(name, f"pairs-{selection.label}")
-    reselect(Worker(order, lambda event: None, session.components).round, selection, folder)
+    stored = resolve(rule, session.run.path, name)
+    folder = folder or session.run.stage(name, f"pairs-{stored.selection.label}")
+    reselect(Worker(order, lambda event: None, session.components).round, stored, folder)
     return folder
 
 
@@ -112,6 +133,6 @@ def train_baselines(session: Session, prompts: Prompts) -> None:
         session.fine_tune(prompts, session.run.stage(name, "train"))
     name = BASELINES["perplexity feedback"]
     if wanted.perplexity and session.finished(name) is None:
-        selection = session.selection(session.recipe.rounds[0], by="perplexity")
-        reselect_round(session, "round-1", selection, session.run.stage(name, "pairs"))
+        rule = session.rule(session.recipe.rounds[0], by="perplexity")
+        reselect_round(session, "round-1", rule, session.run.stage(name, "pairs"))
         session.train_round(name, [])

@@ -26,11 +26,11 @@ from orality.factory import (
 )
 from orality.feedback import (
     Prompts,
-    Selection,
+    SelectionRule,
     read_pairs,
 )
 from orality.lazy_components import LazyComponents
-from orality.options import Thresholds, verdicts_of
+from orality.options import Thresholds
 from orality.plugins import load
 from orality.progress import Progress
 from orality.protocols import SpeechLM
@@ -154,26 +154,26 @@ class Session:
 
         return load_policy(self.components.slm, adapters)
 
-    def selection(
+    def rule(
         self,
         thresholds: Thresholds,
         *,
         by: str = "score",
         max_auto_bleu: float | None = None,
         judge: str | None = None,
-    ) -> Selection:
+    ) -> SelectionRule:
         """How pairs are selected at these thresholds; what is not given is the recipe's."""
-        options = self.recipe.selection
-        judge = judge or options.judge
-        if judge is not None and judge not in self.recipe.further_judges:
+        given = {"max_auto_bleu": max_auto_bleu, "judge": judge}
+        options = self.recipe.selection.model_copy(
+            update={name: value for name, value in given.items() if value is not None}
+        )
+        if options.judge is not None and options.judge not in self.recipe.further_judges:
             known = ", ".join(sorted(self.recipe.further_judges)) or "none"
-            raise RecipeError(f"the recipe has no further judge {judge!r}; it has {known}")
-        return Selection(
-            rejected=thresholds.rejected,
-            chosen=thresholds.chosen,
-            max_auto_bleu=options.max_auto_bleu if max_auto_bleu is None else max_auto_bleu,
+            raise RecipeError(f"the recipe has no further judge {options.judge!r}; it has {known}")
+        return SelectionRule(
+            thresholds=thresholds,
+            options=options,
             by="perplexity" if by == "perplexity" else "score",
-            verdicts=verdicts_of(judge),
         )
 
     def finished(self, name: str) -> Path | None:

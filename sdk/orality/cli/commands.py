@@ -79,10 +79,12 @@ def pairs(
         bool, typer.Option("--reselect", help="Only select anew from what the run has judged.")
     ] = False,
     rejected: Annotated[
-        float | None, typer.Option(help="With --reselect: scores up to this are rejected.")
+        str | None,
+        typer.Option(help="With --reselect: scores up to this (2, 30%, auto) are rejected."),
     ] = None,
     chosen: Annotated[
-        float | None, typer.Option(help="With --reselect: scores from this on are chosen.")
+        str | None,
+        typer.Option(help="With --reselect: scores from this on (4, 70%, auto) are chosen."),
     ] = None,
     max_auto_bleu: Annotated[
         float | None, typer.Option(help="With --reselect: what repeats itself more is rejected.")

@@ -14,14 +14,15 @@ from orality.feedback import Chunk, Selection
 class RoundOrder:
     """A round of feedback. `adapters`: of the rounds before, relative to the run folder.
 
-    `counts`: how many prompts each shard holds; `max_new_units`: the longest continuation.
+    `counts`: how many prompts each shard holds; `max_new_units`: the longest continuation;
+    `selection` None: pairs are selected afterwards, from all verdicts.
     """
 
     name: str
     adapters: tuple[str, ...]
     counts: Mapping[str, int]
     max_new_units: int
-    selection: Selection
+    selection: Selection | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Order:
         """The order that `to_dict` gave."""
         found = data["round"]
         if found is not None:
-            selection = Selection(**found["selection"])
+            selection = found["selection"] and Selection(**found["selection"])
             adapters = tuple(found["adapters"])
             found = RoundOrder(**{**found, "selection": selection, "adapters": adapters})
         return cls(**{**data, "round": found})

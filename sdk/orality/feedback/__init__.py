@@ -11,24 +11,37 @@ from orality.feedback.pairs import (
 )
 from orality.feedback.preferences import Selection, read_pairs
 from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk, median_pace
-from orality.feedback.reselecting import reselect
-from orality.feedback.select import select_pair
+from orality.feedback.reselecting import (
+    StoredSelection,
+    note_selection,
+    read_selection,
+    reselect,
+    resolve,
+)
+from orality.feedback.select import Pair, select_pairs
+from orality.feedback.thresholds import SelectionRule
 from orality.feedback.word_times import CutRule
 
 __all__ = [
     "Chunk",
     "CutRule",
     "Judging",
+    "Pair",
     "Prompts",
     "Round",
     "Selection",
+    "SelectionRule",
+    "StoredSelection",
     "auto_bleu",
     "collect_prompts",
     "cut_chunk",
     "groups_of",
     "make_pairs",
     "median_pace",
+    "note_selection",
     "read_pairs",
+    "read_selection",
     "reselect",
-    "select_pair",
+    "resolve",
+    "select_pairs",
 ]

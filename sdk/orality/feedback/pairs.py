@@ -47,7 +47,8 @@ class Round:
 
     Components are given as functions, called only when there is work for them. `judges`: by the
     folder of their verdicts, `verdicts` for the one that selects; `reference`: fingerprint of the
-    policy that samples, kept with the log-probabilities that the sampler records; `advanced` is
+    policy that samples, kept with the log-probabilities that the sampler records; `selection` None:
+    the round ends with verdicts, because its thresholds depend on all of them; `advanced` is
     told of a stage and how many more records it has made.
     """
 
@@ -62,7 +63,7 @@ class Round:
     samples_per_prompt: int
     sampling: SamplingOptions
     max_new_units: int
-    selection: Selection
+    selection: Selection | None
     seed: int
     prompts_at_a_time: int = 8
     advanced: Callable[[str, int], object] = field(default=lambda stage, count: None)
@@ -85,7 +86,7 @@ class Round:
         found = ["continuations"]
         found += ["speech"] if speech else []
         found += ["transcripts"] if text else []
-        return [*found, *self.judges, "pairs"]
+        return [*found, *self.judges, *(["pairs"] if self.selection else [])]
 
     def expected(self, stage: str, shards: Sequence[str] | None = None) -> int:
         """How many records shards (all) of a stage have at the end; of pairs, the most possible."""
@@ -209,6 +210,7 @@ class Round:
         return {row["id"]: row for shard in shards for row in self.read(stage, shard)}
 
     def _select(self, shard: str) -> pa.Table:
+        assert self.selection is not None
         made = self.select(shard, self.selection)
         self.advanced("pairs", self.prompts.counts[shard])
         return made

@@ -13,23 +13,33 @@ import pyarrow.compute as pc
 
 from orality.feedback.schemas import PAIRS
 from orality.feedback.seeds import seed_of
-from orality.feedback.select import Candidate, candidate_of, select_pair, select_pair_by_perplexity
+from orality.feedback.select import (
+    Candidate,
+    Pair,
+    candidate_of,
+    select_pair_by_perplexity,
+    select_pairs,
+)
 from orality.store import iterate_records
 from orality.types import PreferencePair, Units
 
 Record = dict[str, Any]
+_NOTED = ("chosen_id", "rejected_id", "chosen_auto_bleu", "rejected_auto_bleu", "draw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """How pairs are selected: `by` score (equation 2) or perplexity (equation 1).
 
-    `verdicts`: the folder of the judge whose scores decide.
+    Fields are those of `select_pairs`; `verdicts`: the folder of the judge whose scores decide.
     """
 
     rejected: float
     chosen: float
     max_auto_bleu: float
+    min_gap: float = 0.0
+    repetition_pairs: bool = False
+    pairs_per_prompt: int = 1
     by: Literal["score", "perplexity"] = "score"
     verdicts: str = "verdicts"
 
@@ -41,25 +51,34 @@ class Selection:
     @property
     def label(self) -> str:
         """A name for a folder of such pairs: `2-4-0.1`, with what else is unusual."""
-        unusual = [name for name in (self.by, self.verdicts) if name not in {"score", "verdicts"}]
         figures = [f"{value:g}" for value in (self.rejected, self.chosen, self.max_auto_bleu)]
+        unusual = [name for name in (self.by, self.verdicts) if name not in {"score", "verdicts"}]
+        unusual += [f"gap-{self.min_gap:g}"] if self.min_gap else []
+        unusual += [f"upto-{self.pairs_per_prompt}"] if self.pairs_per_prompt > 1 else []
+        unusual += ["repetition"] if self.repetition_pairs else []
         return "-".join([*figures, *unusual])
 
-    def pick(
-        self, candidates: Sequence[Candidate], *, seed: int
-    ) -> tuple[Candidate, Candidate] | None:
-        """(chosen, rejected) among a prompt's candidates, or None."""
+    def pick(self, candidates: Sequence[Candidate], *, seed: int = 0) -> list[Pair]:
+        """The pairs of one prompt's candidates, none where the selection leaves none."""
         if self.by == "perplexity":
             return select_pair_by_perplexity(
                 candidates, max_auto_bleu=self.max_auto_bleu, seed=seed
             )
-        return select_pair(
+        return select_pairs(
             candidates,
             rejected=self.rejected,
             chosen=self.chosen,
             max_auto_bleu=self.max_auto_bleu,
+            min_gap=self.min_gap,
+            repetition_pairs=self.repetition_pairs,
+            pairs_per_prompt=self.pairs_per_prompt,
             seed=seed,
         )
+
+    def yield_of(self, candidates: Mapping[str, Sequence[Candidate]]) -> float:
+        """The share of prompts that give a pair."""
+        given = sum(bool(self.pick(some)) for some in candidates.values())
+        return given / len(candidates) if candidates else 0.0
 
 
 def pair_table(
@@ -71,9 +90,10 @@ def pair_table(
     *,
     seed: int,
 ) -> pa.Table:
-    """The pairs of prompts, in their order; a prompt may give none. `seed` breaks ties.
+    """The pairs of prompts, in their order; a prompt may give none, or several.
 
-    Units are only read of what is picked: most of a shard is units.
+    `seed` picks among too many ties. Units are only read of what is picked: most of a shard is
+    units. A prompt's first pair has its id, the others a number behind it: `id#2`.
     """
     places: dict[str, int] = {}  # of continuations that have units
     drawn: dict[str, list[str]] = {}
@@ -84,20 +104,22 @@ def pair_table(
             places[row["id"]] = place
             drawn.setdefault(row["prompt_id"], []).append(row["id"])
     asked: list[int] = []
-    pairs: list[tuple[Candidate, Candidate]] = []
+    pairs: list[Pair] = []
+    names: list[str] = []
     for place, row in enumerate(prompts.select(["id", "skipped"]).to_pylist()):
-        names = [] if row["skipped"] else sorted(drawn.get(row["id"], []))
-        candidates = [candidate_of(verdicts[name], transcripts.get(name)) for name in names]
-        pair = selection.pick(candidates, seed=seed_of(seed, "select", row["id"]))
-        if pair is not None:
+        some = [] if row["skipped"] else sorted(drawn.get(row["id"], []))
+        candidates = [candidate_of(verdicts[name], transcripts.get(name)) for name in some]
+        picked = selection.pick(candidates, seed=seed_of(seed, "select", row["id"]))
+        for number, pair in enumerate(picked, start=1):
             asked.append(place)
             pairs.append(pair)
+            names.append(row["id"] if number == 1 else f"{row['id']}#{number}")
     prompts = _take(prompts, asked)
-    chosen = _take(continuations, [places[pair[0].id] for pair in pairs])
-    rejected = _take(continuations, [places[pair[1].id] for pair in pairs])
+    chosen = _take(continuations, [places[pair.chosen.id] for pair in pairs])
+    rejected = _take(continuations, [places[pair.rejected.id] for pair in pairs])
     return pa.table(
         {
-            "id": prompts["id"],
+            "id": names,
             "prompt_id": prompts["id"],
             "split": prompts["split"],
             "prompt_units": prompts["units"],
@@ -105,10 +127,14 @@ def pair_table(
             "rejected_id": rejected["id"],
             "chosen_units": chosen["units"],
             "rejected_units": rejected["units"],
-            "chosen_score": [pair[0].score for pair in pairs],
-            "rejected_score": [pair[1].score for pair in pairs],
-            "chosen_auto_bleu": [pair[0].auto_bleu for pair in pairs],
-            "rejected_auto_bleu": [pair[1].auto_bleu for pair in pairs],
+            "chosen_score": [pair.chosen.score for pair in pairs],
+            "rejected_score": [pair.rejected.score for pair in pairs],
+            "chosen_auto_bleu": [pair.chosen.auto_bleu for pair in pairs],
+            "rejected_auto_bleu": [pair.rejected.auto_bleu for pair in pairs],
+            "draw": [
+                row_id if pair.drawn else None
+                for row_id, pair in zip(prompts["id"].to_pylist(), pairs, strict=True)
+            ],
             "reference": chosen["reference"],
             "reference_chosen": chosen["log_prob"],
             "reference_rejected": rejected["log_prob"],
@@ -145,8 +171,5 @@ def to_pair(row: Record) -> PreferencePair:
         reference=row["reference"],
         reference_chosen=row["reference_chosen"],
         reference_rejected=row["reference_rejected"],
-        metadata={
-            name: row[name]
-            for name in ("chosen_id", "rejected_id", "chosen_auto_bleu", "rejected_auto_bleu")
-        },
+        metadata={name: row.get(name) for name in _NOTED},
     )

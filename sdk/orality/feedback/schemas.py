@@ -82,6 +82,7 @@ PAIRS = pa.schema(
         ("rejected_score", pa.float64()),
         ("chosen_auto_bleu", pa.float64()),
         ("rejected_auto_bleu", pa.float64()),
+        ("draw", pa.string()),  # pairs that share it are tied: an epoch uses one of them
         ("reference", pa.string()),  # fingerprint of the policy that drew both
         ("reference_chosen", pa.float64()),  # nats
         ("reference_rejected", pa.float64()),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 from orality.errors import StoreError
-from orality.feedback.select import Candidate, candidate_of, select_pair
-from orality.store import read_records
+from orality.feedback.preferences import Selection
+from orality.feedback.select import Candidate, candidate_of
+from orality.store import iterate_records
 
 BLEU_STEP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """A pair of thresholds, as `select_pair` reads them, and how many prompts give a pair."""
+    """A pair of thresholds, as `select_pairs` reads them, and how many prompts give a pair."""
 
     rejected: float
     chosen: float
@@ -52,44 +53,49 @@ class JudgedRound:
         return [item.auto_bleu for item in self.continuations if item.auto_bleu is not None]
 
 
-def read_round(folder: Path) -> JudgedRound:
-    """A round's folder; StoreError when nothing is judged in it yet."""
-    verdicts = {row["id"]: row for row in read_records(folder / "verdicts")}
-    if not verdicts:
+def read_round(folder: Path, verdicts: str = "verdicts") -> JudgedRound:
+    """A round's folder, by the verdicts in a subfolder; StoreError when there are none."""
+    candidates = read_candidates(folder, verdicts)
+    texts = iterate_records(folder / "transcripts", ["id", "text"])
+    return JudgedRound(candidates, {row["id"]: row["text"] or "" for row in texts})
+
+
+def read_candidates(folder: Path, verdicts: str = "verdicts") -> dict[str, list[Candidate]]:
+    """The judged continuations of each prompt, in the order of their ids.
+
+    Raises StoreError when nothing is judged in the round's folder yet.
+    """
+    repeated = {
+        row["id"]: row for row in iterate_records(folder / "transcripts", ["id", "auto_bleu"])
+    }
+    judged = {
+        row["id"]: candidate_of(row, repeated.get(row["id"]))
+        for row in iterate_records(folder / verdicts, ["id", "score", "metrics"])
+    }
+    if not judged:
         raise StoreError(
-            f"{folder} holds no verdicts; wanted a run's folder round-1, round-2, ... in which "
+            f"{folder} holds no {verdicts}; wanted a run's folder round-1, round-2, ... in which "
             "`orality pairs` or `orality align` has judged something"
         )
-    texts = {row["id"]: row for row in read_records(folder / "transcripts")}
-    candidates: dict[str, list[Candidate]] = {}
-    for row in read_records(folder / "continuations", ["prompt_id", "units"]):
-        if row["units"] and row["id"] in verdicts:
-            found = candidate_of(verdicts[row["id"]], texts.get(row["id"]))
-            candidates.setdefault(row["prompt_id"], []).append(found)
-    return JudgedRound(candidates, {name: row["text"] or "" for name, row in texts.items()})
+    found: dict[str, list[Candidate]] = {}
+    for row in iterate_records(folder / "continuations", ["id", "prompt_id", "units"]):
+        if row["units"] and row["id"] in judged:
+            found.setdefault(row["prompt_id"], []).append(judged[row["id"]])
+    return {name: sorted(some, key=lambda item: item.id) for name, some in sorted(found.items())}
 
 
 def yields(
     candidates: Mapping[str, Sequence[Candidate]],
     thresholds: Sequence[tuple[float, float]],
-    *,
-    max_auto_bleu: float,
+    selection: Selection,
 ) -> list[Yield]:
-    """For each (rejected, chosen): the prompts of which equation 2 makes a pair."""
-    return [
-        Yield(
-            rejected,
-            chosen,
-            sum(
-                select_pair(
-                    some, rejected=rejected, chosen=chosen, max_auto_bleu=max_auto_bleu, seed=0
-                )
-                is not None
-                for some in candidates.values()
-            ),
-        )
-        for rejected, chosen in thresholds
-    ]
+    """For each (rejected, chosen): the prompts that give a pair, the rest as in `selection`."""
+    found = []
+    for rejected, chosen in thresholds:
+        other = replace(selection, rejected=rejected, chosen=chosen)
+        given = sum(bool(other.pick(some)) for some in candidates.values())
+        found.append(Yield(rejected, chosen, given))
+    return found
 
 
 def threshold_grid(

@@ -66,21 +66,21 @@ def _measure(session: Session, left_out: list[str]) -> dict[str, float]:
     with session.open():
         timed("prompts", lambda: parts.tokenizer)
         prompts = prompts_of(session)
-        thresholds = session.recipe.rounds[0]
+        rule = session.rule(session.recipe.rounds[0])
         order = session.order(
             RoundOrder(
                 name="round-1",
                 adapters=(),
                 counts=prompts.counts,
                 max_new_units=max_new_units(session, prompts),
-                selection=session.selection(thresholds),
+                selection=rule.fixed,
             )
         )
         ledger = Ledger(session.run.path, "round-1", {}, {}, session.progress)
         worker = Worker(order, lambda event: _note(ledger, event), parts)
         stages = [stage for stage in worker.round.stages if stage not in left_out]
-        if session.selection(thresholds).verdicts in left_out:
-            stages.remove("pairs")
+        if rule.options.verdicts in left_out:
+            stages = [stage for stage in stages if stage != "pairs"]
         builds: dict[str, Callable[[], object]] = {
             "continuations": lambda: parts.slm,
             "speech": lambda: parts.vocoder,

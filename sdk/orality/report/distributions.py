@@ -11,7 +11,12 @@ from orality.report.figures import Line, counted
 from orality.report.run_data import Continuation, RunData, Stage, Thresholds
 from orality.report.scale import REPETITION, Frame, score_edges, shared_frame
 
-SIDES = {"rejected": "may be rejected", "neither": "neither", "chosen": "may be chosen"}
+SIDES = {
+    "rejected": "may be rejected",
+    "either": "may be either",
+    "neither": "neither",
+    "chosen": "may be chosen",
+}
 TARGET = "recordings"  # how the true continuations are called in figures
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from orality.errors import StoreError
+from orality.feedback import Selection, SelectionRule, read_selection, resolve
 from orality.feedback.select import Candidate
 from orality.feedback.yields import (
     BLEU_STEP,
@@ -21,6 +22,7 @@ from orality.feedback.yields import (
 from orality.options import verdicts_of
 from orality.progress import duration
 from orality.recipe import Recipe
+from orality.report.pair_check import check_pairs
 from orality.store import iterate_records, read_records, stage_costs
 
 _WIDTH = 40
@@ -50,14 +52,17 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
             f"Scores ({recipe.judge.name})",
             *_bars(histogram(judged.scores, score_step(judged.scores))),
         ]
+        stored = read_selection(folder / "pairs")
+        rule = SelectionRule(thresholds=used, options=recipe.selection)
+        selection = stored.selection if stored else resolve(rule, run, folder.name).selection
         if judged.auto_bleus:
-            limit = recipe.selection.max_auto_bleu
             lines += [
                 "",
-                f"Auto-BLEU (allowed: {limit:g})",
+                f"Auto-BLEU (allowed: {selection.max_auto_bleu:.3g})",
                 *_bars(histogram(judged.auto_bleus, BLEU_STEP)),
             ]
-        lines += ["", *_yields(judged, recipe, (used.rejected, used.chosen))]
+        lines += ["", *_yields(judged, recipe, selection)]
+        lines += ["", *check_pairs(run, folder.name, judged.candidates, recipe.selection)]
         for label in recipe.further_judges:
             if (folder / verdicts_of(label)).is_dir():
                 lines += ["", _agreement(folder, label, verdicts_of(label))]
@@ -115,15 +120,17 @@ def _bars(counts: Mapping[float, int]) -> Iterator[str]:
     yield "```"
 
 
-def _yields(judged: JudgedRound, recipe: Recipe, used: tuple[float, float]) -> Iterator[str]:
+def _yields(judged: JudgedRound, recipe: Recipe, selection: Selection) -> Iterator[str]:
     yield "| rejected at most | chosen at least | pairs | of the prompts | |"
     yield "|--:|--:|--:|--:|---|"
-    grid = threshold_grid(judged.scores, [(item.rejected, item.chosen) for item in recipe.rounds])
-    limit = recipe.selection.max_auto_bleu
-    for found in yields(judged.candidates, grid, max_auto_bleu=limit):
+    used = (selection.rejected, selection.chosen)
+    others = [item.scores for item in recipe.rounds if item.scores is not None]
+    grid = threshold_grid(judged.scores, [used, *others])
+    for found in yields(judged.candidates, grid, selection):
         mark = "this round's" if (found.rejected, found.chosen) == used else ""
         share = found.pairs / max(1, len(judged.candidates))
-        yield f"| {found.rejected:g} | {found.chosen:g} | {found.pairs} | {share:.0%} | {mark} |"
+        line = f"| {found.rejected:.3g} | {found.chosen:.3g} | {found.pairs} "
+        yield line + f"| {share:.0%} | {mark} |"
 
 
 def _examples(judged: JudgedRound, spoken: Mapping[str, str], count: int) -> Iterator[str]:

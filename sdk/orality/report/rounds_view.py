@@ -119,13 +119,19 @@ def _rule(stage: Stage) -> str:
     limits = stage.thresholds
     if limits.chosen is None or limits.rejected is None:
         return ""
+    chosen, rejected = f"{limits.chosen:.3g}", f"{limits.rejected:.3g}"
     if limits.max_auto_bleu is None:
-        return f"Chosen: score at least {limits.chosen:g}. Rejected: at most {limits.rejected:g}."
-    return (
-        f"Chosen: score at least {limits.chosen:g} and auto-BLEU at most "
-        f"{limits.max_auto_bleu:g}. Rejected: score at most {limits.rejected:g}, or auto-BLEU "
-        "above that."
-    )
+        said = f"Chosen: score at least {chosen}. Rejected: at most {rejected}."
+    else:
+        said = (
+            f"Chosen: score at least {chosen} and auto-BLEU at most {limits.max_auto_bleu:.3g}. "
+            f"Rejected: score at most {rejected}, or auto-BLEU above that."
+        )
+    if limits.min_gap:
+        said += f" The chosen side scores higher by {limits.min_gap:.2f} at least."
+    if limits.pairs_per_prompt > 1:
+        said += f" Up to {limits.pairs_per_prompt} pairs of a prompt, the widest gaps first."
+    return said + (f" Read off this round’s scores ({limits.rule})." if limits.rule else "")
 
 
 def _status(stage: Stage, prompts: int) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from orality.errors import StoreError
 from orality.evaluation.results import Results, read_results
+from orality.feedback import read_selection
 from orality.store import read_json, read_shard, shard_paths
 
 Record = dict[str, Any]
@@ -50,22 +51,30 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Equation 2 of Align-SLM: at most `rejected` (s_r), at least `chosen` (s_c), delta."""
+    """Equation 2 of Align-SLM: at most `rejected` (s_r), at least `chosen` (s_c), delta.
+
+    `min_gap` and `pairs_per_prompt` as in `select_pairs`; `rule`: what the recipe says, where that
+    is not the numbers themselves.
+    """
 
     rejected: float | None = None
     chosen: float | None = None
     max_auto_bleu: float | None = None
+    min_gap: float = 0.0
+    pairs_per_prompt: int = 1
+    rule: str = ""
 
     def side(self, item: Continuation) -> str:
-        """What a score and an auto-BLEU allow: `chosen`, `rejected`, or `neither`."""
+        """What a score and an auto-BLEU allow: `chosen`, `rejected`, `either` or `neither`."""
         if item.score is None:
             return "neither"
         bleu, delta = item.auto_bleu, self.max_auto_bleu
         repeats = bleu is not None and delta is not None and bleu > delta
-        if repeats or (self.rejected is not None and item.score <= self.rejected):
-            return "rejected"
-        good = self.chosen is not None and item.score >= self.chosen
-        return "chosen" if good else "neither"
+        bad = repeats or (self.rejected is not None and item.score <= self.rejected)
+        good = not repeats and self.chosen is not None and item.score >= self.chosen
+        if good:
+            return "either" if bad else "chosen"
+        return "rejected" if bad else "neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +151,28 @@ def _recipe(path: Path) -> tuple[str, Record]:
 
 def _rounds(run: Path, recipe: Record) -> list[Stage]:
     planned = recipe.get("rounds") or []
-    delta = (recipe.get("selection") or {}).get("max_auto_bleu")
     found = [int(path.name[6:]) for path in run.glob("round-*") if path.name[6:].isdecimal()]
     stages = []
     for number in range(1, max([len(planned), *found], default=0) + 1):
         given = planned[number - 1] if number <= len(planned) else {}
-        thresholds = Thresholds(given.get("rejected"), given.get("chosen"), delta)
-        stages.append(_stage(run, f"round-{number}", f"Round {number}", thresholds))
+        name = f"round-{number}"
+        thresholds = _thresholds(run / name / "pairs", given, recipe.get("selection") or {})
+        stages.append(_stage(run, name, f"Round {number}", thresholds))
     return stages
+
+
+def _thresholds(pairs: Path, given: Record, options: Record) -> Thresholds:
+    """Those by which the pairs were selected; before they are, the numbers of the recipe."""
+    stored = read_selection(pairs)
+    if stored is None:
+        given = {**options, **given}
+        numbers = [given.get(name) for name in ("rejected", "chosen", "max_auto_bleu")]
+        return Thresholds(*(v if isinstance(v, int | float) else None for v in numbers))
+    found = stored.selection
+    return Thresholds(
+        found.rejected, found.chosen, found.max_auto_bleu, found.min_gap, found.pairs_per_prompt,
+        rule=stored.rule if stored.scores else "",
+    )  # fmt: skip
 
 
 def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:

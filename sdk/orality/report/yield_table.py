@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orality.feedback import Selection
 from orality.feedback.select import Candidate
 from orality.feedback.yields import threshold_grid, yields
 from orality.report.paper.table import Table
@@ -13,7 +14,7 @@ from orality.report.run_data import Continuation, RunData, Stage
 
 @dataclass(frozen=True, slots=True)
 class RoundYield:
-    """A row of the table: `pairs` as stored for the thresholds in use, else as they would be."""
+    """A row of the table: how many prompts give a pair."""
 
     round: str
     rejected: float
@@ -44,14 +45,19 @@ def round_yields(stage: Stage, others: Sequence[tuple[float, float]]) -> list[Ro
         return []
     used = (float(limits.rejected), float(limits.chosen))
     prompts = len({item.prompt_id for item in stage.continuations})
-    delta = 1.0 if limits.max_auto_bleu is None else limits.max_auto_bleu
+    selection = Selection(
+        rejected=used[0],
+        chosen=used[1],
+        max_auto_bleu=1.0 if limits.max_auto_bleu is None else limits.max_auto_bleu,
+        min_gap=limits.min_gap,
+    )
     grid = threshold_grid(scores, [used, *others])
     return [
         RoundYield(
             stage.title, found.rejected, found.chosen, prompts,
-            sum(stage.pairs.values()) if mine and stage.pairs else found.pairs, mine,
+            found.pairs, mine,
         )
-        for found in yields(candidates, grid, max_auto_bleu=delta)
+        for found in yields(candidates, grid, selection)
         if (mine := (found.rejected, found.chosen) == used) or found.pairs
     ]  # fmt: skip
 

@@ -192,7 +192,7 @@ def test_pairs_hold_what_their_continuations_hold(a_round, tmp_path):
         assert pair["split"] == prompts[pair["id"]]["split"]
         for end, better in (("chosen", True), ("rejected", False)):
             row = drawn[pair[f"{end}_id"]]
-            assert row["prompt_id"] == pair["id"] == pair["prompt_id"]
+            assert row["prompt_id"] == pair["prompt_id"] == pair["id"].partition("#")[0]
             assert pair[f"{end}_units"] == row["units"]
             assert pair[f"reference_{end}"] == row["log_prob"]
             assert pair["reference"] == row["reference"] == "fingerprint"
@@ -200,17 +200,25 @@ def test_pairs_hold_what_their_continuations_hold(a_round, tmp_path):
             assert (pair[f"{end}_score"] >= 3) is better
 
 
-def test_ties_are_drawn_by_the_prompt_s_own_seed(a_round, tmp_path):
+def test_ties_are_all_stored_and_share_a_draw(a_round, tmp_path):
     work = a_round(tmp_path)
     make_pairs(work)
     verdicts = {row["id"]: row for row in read_records(work.folder / "verdicts")}
     texts = {row["id"]: row for row in read_records(work.folder / "transcripts")}
-    for pair in read_records(work.folder / "pairs"):
-        names = [f"{pair['id']}-{index}" for index in range(4)]
+    stored = read_records(work.folder / "pairs")
+    assert len({pair["id"] for pair in stored}) == len(stored)
+    for prompt in {pair["prompt_id"] for pair in stored}:
+        names = [f"{prompt}-{index}" for index in range(4)]
         candidates = [candidate_of(verdicts[name], texts[name]) for name in names]
-        picked = work.selection.pick(candidates, seed=seed_of(1, "select", pair["id"]))
-        assert picked is not None
-        assert (picked[0].id, picked[1].id) == (pair["chosen_id"], pair["rejected_id"])
+        picked = work.selection.pick(candidates, seed=seed_of(1, "select", prompt))
+        made = [pair for pair in stored if pair["prompt_id"] == prompt]
+        assert [(pair["chosen_id"], pair["rejected_id"]) for pair in made] == [
+            (pair.chosen.id, pair.rejected.id) for pair in picked
+        ]
+        assert [pair["id"] for pair in made] == [
+            prompt if number == 1 else f"{prompt}#{number}" for number in range(1, len(made) + 1)
+        ]
+        assert {pair["draw"] for pair in made} == {prompt if len(made) > 1 else None}
 
 
 def test_no_pairs_are_a_shard_too(a_round, tmp_path):

@@ -13,9 +13,10 @@ from orality.report.paper import style
 from orality.report.paper.table import Table, Value
 
 _TAIL = 0.02
-# rejected, neither, chosen
+# rejected, either, neither, chosen
 _SIDES: tuple[dict[str, Any], ...] = (
     {"facecolor": "white", "edgecolor": style.VERMILION, "hatch": "//////"},
+    {"facecolor": style.LIGHT, "edgecolor": style.BLUE, "hatch": "//////"},
     {"facecolor": style.LIGHT, "edgecolor": style.GRAY},
     {"facecolor": style.BLUE, "edgecolor": style.BLUE},
 )
