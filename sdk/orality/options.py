@@ -199,6 +199,13 @@ class TrainingOptions(Section):
     margin: float = 0.0
     sft_weight: float = Field(0.0, ge=0)
     """Weight of an added next-unit loss on the chosen continuation."""
+    gap: Literal["none", "margin", "weight"] = "none"
+    """What a pair's score gap does: ask for a reward margin in proportion, or weigh the loss."""
+    gap_scale: float = Field(1.0, gt=0)
+    """Reward margin for each point of the judge's scale, where the gap is a margin."""
+    reference: Literal["last", "first"] = "last"
+    """What holds the policy of a round: the policy that the round starts from, or the pre-trained
+    model."""
     learning_rate: float = Field(1e-6, gt=0)
     warmup_steps: int = Field(500, ge=0)
     steps: int | None = Field(None, ge=1)
@@ -209,11 +216,16 @@ class TrainingOptions(Section):
     lora_r: int = Field(32, ge=1)
     lora_alpha: int = Field(8, ge=1)
     lora_dropout: float = Field(0.0, ge=0, lt=1)
+    lora_targets: list[str] | None = Field(None, min_length=1)
+    """Linear layers that the adapter reaches, by the end of their names; None: the model's own
+    choice."""
     max_grad_norm: float = Field(1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     evaluate_every: int = Field(50, ge=1)
     best_by: Literal["reward_accuracy", "loss"] = "reward_accuracy"
     """What of the dev pairs picks the step that is kept; `loss` is steadier when they are few."""
+    max_kl: float | None = Field(None, gt=0)
+    """Nats per continuation above which a training warns; None: 50."""
     activation_checkpointing: bool = False
     compile: bool = False
     shard: bool = False
@@ -228,6 +240,10 @@ class TrainingOptions(Section):
             raise ValueError("label_smoothing is for the losses sigmoid and robust")
         if self.margin and self.loss != "simpo":
             raise ValueError("margin is for the loss simpo")
+        if self.gap == "margin" and self.loss == "simpo":
+            raise ValueError("gap: margin is not for simpo, which has a margin per unit")
+        if self.gap_scale != 1 and self.gap != "margin":
+            raise ValueError("gap_scale is for gap: margin; a weight is relative to the mean gap")
         return self
 
 

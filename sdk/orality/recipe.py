@@ -125,6 +125,7 @@ class Recipe(Section):
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
         for name in ("metrics", "resynthesis"):  # nothing that is stored depends on them
             data["evaluation"].pop(name)
+        data["training"].pop("max_kl")  # it only warns
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @property

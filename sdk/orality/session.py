@@ -205,13 +205,16 @@ class Session:
         adapters: Sequence[Path],
         tracked: Tracked | None = None,
     ) -> Path:
-        """DPO with a fresh adapter on the given policy."""
+        """DPO with a fresh adapter on the given policy, held to it or to the pre-trained model."""
         from orality.training import train_dpo
         from orality.training.options import loss_of, optimization_of
 
+        options = self.recipe.training
+        first = options.reference == "first" and adapters
         result = train_dpo(
             self.policy(adapters), pairs, dev_pairs, out=out, loss=loss_of(self.recipe),
-            best_by=self.recipe.training.best_by, tracked=tracked,
+            reference_policy=self.policy([]) if first else None,
+            best_by=options.best_by, max_kl=options.max_kl, tracked=tracked,
             progress=self.progress, **optimization_of(self.recipe),
         )  # fmt: skip
         return Path(result.adapter)

@@ -197,3 +197,24 @@ def test_the_fixed_cut_of_twist_is_a_change_of_any_recipe():
     corpus = Recipe.load("align-slm-1.3b").with_fixed_cut(3.0).corpus
     assert (corpus.fixed_cut, corpus.cut, corpus.prompt_seconds) == (True, "fixed", 3.0)
     assert Recipe.parse(Recipe.load("toy").with_fixed_cut(3.0).model_dump())
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"gap": "margin", "loss": "simpo"}, "gap: margin is not for simpo"),
+        ({"gap": "weight", "gap_scale": 2.0}, "gap_scale is for gap: margin"),
+        ({"lora_targets": []}, "training.lora_targets"),
+        ({"reference": "second"}, "training.reference"),
+    ],
+)
+def test_training_options_that_mean_nothing_are_refused(training, message):
+    data = Recipe.load("toy").model_dump()
+    with pytest.raises(RecipeError, match=message):
+        Recipe.parse(data | {"training": data["training"] | training})
+
+
+def test_a_limit_that_only_warns_does_not_make_another_run():
+    data = Recipe.load("toy").model_dump()
+    other = Recipe.parse(data | {"training": data["training"] | {"max_kl": 10.0}})
+    assert other.fingerprint == Recipe.load("toy").fingerprint

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orality import JudgeRequest, Recipe, StoreError, Verdict
+from orality import JudgeRequest, PreferencePair, Recipe, StoreError, Verdict
 from orality.checkpoints import note_checkpoint
 from orality.curriculum import build_pairs
 from orality.lazy_components import LazyComponents
 from orality.progress import silent
-from orality.session import Session
+from orality.session import Session, units_of
 from orality.testing.tones import VowelJudge
 from orality.weights import file_sha256
 
@@ -92,3 +93,31 @@ def test_a_judge_is_given_as_many_requests_at_a_time_as_it_wants(
 
     assert wanting(7) == [7, 7, 6, 7, 7, 6, 7, 3]  # four, four and two prompts, five samples each
     assert wanting(40) == [40, 10]  # two shards at a time
+
+
+@pytest.mark.parametrize(("reference", "named"), [("last", "start"), ("first", "pre-trained")])
+def test_a_later_round_is_held_to_the_policy_that_the_recipe_names(
+    reference: str, named: str, tmp_path: Path
+) -> None:
+    from orality.training import policy_fingerprint
+
+    data = Recipe.load("toy").model_dump()
+    options = {"reference": reference, "epochs": 1.0, "gap": "margin", "lora_targets": ["fc1"]}
+    recipe = Recipe.parse(data | {"training": data["training"] | options})
+    session = Session(recipe, tmp_path, silent)
+    pairs = [
+        PreferencePair(
+            str(n), str(n), units_of([n, 2]), units_of([3, 4]), units_of([5, 6]), 4.0, 2.0
+        )
+        for n in range(4)
+    ]
+    first = session.train_pairs(pairs, [], tmp_path / "1", [])
+    session.train_pairs(pairs, [], tmp_path / "2", [first])
+    known = {
+        "start": policy_fingerprint(session.policy([first])),
+        "pre-trained": policy_fingerprint(session.policy([])),
+    }
+    stored = json.loads((tmp_path / "2" / "reference.json").read_text())
+    assert stored["reference"] == known[named]
+    config = json.loads((tmp_path / "2" / "adapter" / "adapter_config.json").read_text())
+    assert config["target_modules"] == ["fc1"]

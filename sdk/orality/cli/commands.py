@@ -13,6 +13,7 @@ from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
 from orality.cli.push import push
 from orality.cli.tracking import TrackOption, with_trackers
+from orality.cli.warnings import show_warnings
 
 app = typer.Typer(
     help="Align spoken language models with AI feedback.",
@@ -63,6 +64,7 @@ def align(
     with show_progress(console) as progress:
         run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
     print((folder / "table.md").read_text(encoding="utf-8"))
+    show_warnings(console, folder)
     console.print(f"listen to the results: [bold]{folder / 'report.html'}[/]")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
+from torch import nn
 
 from orality.errors import CheckpointError, TrainingError
 from orality.protocols import SpeechLM
@@ -31,16 +32,27 @@ CARD = "orality.json"
 
 
 def add_adapter(
-    slm: SpeechLM, *, r: int = 32, alpha: int = 8, dropout: float = 0.0, seed: int = 0
+    slm: SpeechLM,
+    *,
+    r: int = 32,
+    alpha: int = 8,
+    dropout: float = 0.0,
+    seed: int = 0,
+    targets: Sequence[str] | None = None,
 ) -> SpeechLM:
-    """A policy with a fresh adapter on `slm.lora_targets`; nothing but the adapter is trainable.
+    """A policy with a fresh adapter on `targets`; nothing but the adapter is trainable.
 
+    `targets`: the ends of layers' names, `slm.lora_targets` if None. TrainingError where one of
+    them matches no layer, or one that takes no adapter.
     Its layers go into `slm.module` itself (no copy of the weights is made); `remove_adapter` takes
     them out. It starts as the identity, its weights depend on `seed` alone.
     """
     _refuse_adapted(slm)
+    if targets is not None:
+        _check_targets(slm.module, targets)
+    wanted = slm.lora_targets if targets is None else list(targets)
     config = LoraConfig(
-        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=slm.lora_targets, bias="none"
+        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=wanted, bias="none"
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -56,12 +68,36 @@ def remove_adapter(policy: SpeechLM) -> SpeechLM:
     return policy.with_module(_adapted(policy).unload())
 
 
+def _check_targets(module: nn.Module, targets: Sequence[str]) -> None:
+    """PEFT says nothing of a name that matches no layer as long as another one does."""
+    names = [name for name, _ in module.named_modules()]
+    lost = [t for t in targets if not any(name == t or name.endswith(f".{t}") for name in names)]
+    if lost:
+        linear = {
+            name.rpartition(".")[2]
+            for name, part in module.named_modules()
+            if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"  # GPT-2's
+        }
+        raise TrainingError(
+            f"no layer is called {', '.join(map(repr, lost))}; LoRA targets are ends of layers' "
+            f"names, and the linear layers here are {', '.join(sorted(linear))}"
+        )
+
+
 @contextmanager
-def adapted(slm: SpeechLM, *, r: int, alpha: int, dropout: float, seed: int) -> Iterator[SpeechLM]:
+def adapted(
+    slm: SpeechLM,
+    *,
+    r: int,
+    alpha: int,
+    dropout: float,
+    seed: int,
+    targets: Sequence[str] | None = None,
+) -> Iterator[SpeechLM]:
     """`add_adapter` for as long as the block lasts; `slm` is left as it was found."""
     trainable = {name: weight.requires_grad for name, weight in slm.module.named_parameters()}
     training = slm.module.training
-    policy = add_adapter(slm, r=r, alpha=alpha, dropout=dropout, seed=seed)
+    policy = add_adapter(slm, r=r, alpha=alpha, dropout=dropout, seed=seed, targets=targets)
     try:
         yield policy
     finally:

@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import nn
@@ -27,19 +27,34 @@ from orality.training.devices import accelerator_for, require_agreement
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.loop import Settings, train
 from orality.training.method import ItemT, Method
+from orality.training.metrics import read_metrics
 from orality.training.precision import cast_once
 from orality.training.sharding import sharded
 
 logger = logging.getLogger(__name__)
 
+Diagnosis = Callable[[Sequence[Mapping[str, float]], int], Sequence[str]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Size of the adapter: rank, scale numerator (the scale is alpha / r), dropout."""
+    """Size of the adapter: rank, scale numerator (the scale is alpha / r), dropout; `targets`: the
+    linear layers that it reaches, by the end of their names, the model's own choice if None."""
 
     r: int = 32
     alpha: int = 8
     dropout: float = 0.0
+    targets: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Generic[ItemT]):
+    """What a training learns from and is measured on. `shortcuts`: accuracies of simple rules on
+    the dev items, by name, in [0, 1]."""
+
+    items: Sequence[ItemT]
+    dev_items: Sequence[ItemT]
+    shortcuts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +62,8 @@ class TrainResult:
     """What came out: `adapter` is a PEFT folder with the weights of `best_step`.
 
     `train`: figures of the last step. `dev`: figures of the best step, empty without dev items.
-    `seconds`: of this call; 0 when the training was finished before.
+    `shortcuts`: accuracies of simple rules on the dev items. `warnings`: what looks wrong, a
+    sentence or two each. `seconds`: of this call; 0 when the training was finished before.
     """
 
     adapter: Path
@@ -56,6 +72,8 @@ class TrainResult:
     train: Mapping[str, float]
     dev: Mapping[str, float]
     seconds: float
+    shortcuts: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @property
     def dev_reward_accuracy(self) -> float | None:
@@ -66,7 +84,7 @@ class TrainResult:
 def fit(
     slm: SpeechLM,
     method: Method[ItemT],
-    prepare: Callable[[nn.Module, Score, Any], tuple[Sequence[ItemT], Sequence[ItemT]]],
+    prepare: Callable[[nn.Module, Score, Any], Prepared[ItemT]],
     settings: Settings,
     *,
     base: str,
@@ -76,13 +94,15 @@ def fit(
     out: Path,
     adapter: Path | None,
     attention: str = AUTO,
+    diagnose: Diagnosis = lambda records, best_step: [],
     tracked: Tracked | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train an adapter for `slm`, save it, and leave `slm` as it was.
 
-    `prepare` gets the adapted module, how to score with it, and the accelerator that it is on; it
-    returns training and dev items.
+    `prepare` gets the adapted module, how to score with it, and the accelerator that it is on.
+    `diagnose` says, of the metrics of all steps and the best one, what looks wrong: it is logged
+    and kept with the result.
     `base` and `data` are fingerprints of the model and of what is learned from, `options` the
     method's own settings: a folder that holds another training is refused, a finished one is not
     trained again.
@@ -99,6 +119,7 @@ def fit(
     identity = {
         "method": method.name, "base": base, "data": data, **fixed, **options, "lora": asdict(lora),
     }  # fmt: skip
+    identity = json.loads(json.dumps(identity))  # as it is read again
     accelerator = accelerator_for(slm.module, shard=settings.shard)
     require_agreement(accelerator, json.dumps(identity, sort_keys=True))
     if accelerator.is_main_process:
@@ -106,12 +127,16 @@ def fit(
     accelerator.wait_for_everyone()
     if (out / "result.json").is_file() and adapter.is_dir():
         logger.info("%s is finished; nothing to train", out)
-        return TrainResult(adapter=adapter, seconds=0.0, **read_json(out / "result.json"))
+        found = TrainResult(adapter=adapter, seconds=0.0, **read_json(out / "result.json"))
+        _warn(found.warnings, accelerator)
+        return found
 
     began = time.monotonic()
     seed = settings.seed
     with (
-        adapted(slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed) as policy,
+        adapted(
+            slm, r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed, targets=lora.targets
+        ) as policy,
         _no_cache(slm.module),
         cast_once(policy.module, settings.precision),
         sharded(policy.module, accelerator, on=settings.shard) as module,
@@ -119,17 +144,29 @@ def fit(
         recomputed_layers(module, on=settings.activation_checkpointing),
     ):
         score = partial(sum_log_probs, module, backend=backend)
-        items, dev_items = prepare(module, score, accelerator)
+        prepared = prepare(module, score, accelerator)
         outcome = train(
-            module, method, items, dev_items, settings, accelerator=accelerator,
-            backend=backend, out=out, progress=progress,
+            module, method, prepared.items, prepared.dev_items, settings, accelerator=accelerator,
+            backend=backend, out=out, constants=prepared.shortcuts, progress=progress,
             tracked=_in_main_process(tracked, accelerator, identity),
         )  # fmt: skip
+        accelerator.wait_for_everyone()
+        result: dict[str, Any] = {
+            **asdict(outcome),
+            "shortcuts": dict(prepared.shortcuts),
+            "warnings": list(diagnose(read_metrics(out / "metrics.jsonl"), outcome.best_step)),
+        }
         if accelerator.is_main_process:
             save_adapter(policy, adapter, base=base)
-            write_json(out / "result.json", asdict(outcome))
+            write_json(out / "result.json", result)
         accelerator.wait_for_everyone()
-    return TrainResult(adapter=adapter, seconds=time.monotonic() - began, **asdict(outcome))
+    _warn(result["warnings"], accelerator)
+    return TrainResult(adapter=adapter, seconds=time.monotonic() - began, **result)
+
+
+def _warn(warnings: Sequence[str], accelerator: Any) -> None:
+    for warning in warnings if accelerator.is_main_process else ():
+        logger.warning("%s", warning)
 
 
 def _in_main_process(

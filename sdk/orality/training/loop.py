@@ -98,6 +98,7 @@ def train(
     backend: Backend | None,
     out: Path,
     tracked: Tracked | None = None,
+    constants: Mapping[str, float] | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Optimize what is trainable in `module`, and leave the best dev step's weights in it.
@@ -105,11 +106,12 @@ def train(
     `backend`: what `packed_attention` gave for the module. Without dev items the last step is the
     best. Writes `out/metrics.jsonl` and `out/checkpoints`, and continues from there when called
     again with the same arguments. `tracked`: who follows; None in all processes but the main one.
+    `constants`: figures of the dev items that are recorded with each evaluation.
     Raises TrainingError, naming the items, when a loss or a gradient is not finite; the checkpoints
     written before stay.
     """
-    sizes = tuple(len(item.ids) for item in items)
     per_step, seed = settings.items_per_step, settings.seed
+    sizes = tuple(len(method.draw(item, 0, seed).ids) for item in items)
     total = total_steps(sizes, per_step, seed=seed, steps=settings.steps, epochs=settings.epochs)
     if settings.warmup_steps >= total:
         logger.warning(
@@ -128,10 +130,10 @@ def train(
     steps = steps_from(sizes, per_step, first=outcome.steps, seed=seed)
     unseen: Log = lambda figures, step: None  # noqa: E731
     with nullcontext(unseen) if tracked is None else tracked.opened(outcome.steps) as log:
-        for step, chosen in zip(range(outcome.steps, total), steps, strict=False):
+        for step, (epoch, chosen) in zip(range(outcome.steps, total), steps, strict=False):
             began = time.monotonic()
             torch.manual_seed(seed * 1_000_003 + step)  # only an adapter's dropout draws
-            batch = [items[index] for index in chosen]
+            batch = [method.draw(items[index], epoch, seed) for index in chosen]
             rate = learning_rate(
                 step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, total=total
             )
@@ -163,7 +165,8 @@ def train(
                         precision=settings.precision,
                     )
                 )  # fmt: skip
-                record |= {f"dev_{name}": value for name, value in dev.items()}
+                seen = {**(constants or {}), **dev}
+                record |= {f"dev_{name}": value for name, value in seen.items()}
                 if not outcome.dev or method.quality(dev) > method.quality(outcome.dev):
                     outcome.best_step, outcome.dev = done, dev
                     _copy(weights, into=best)

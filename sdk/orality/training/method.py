@@ -31,6 +31,11 @@ class Item(Protocol):
 ItemT = TypeVar("ItemT", bound=Item)
 
 
+def whole(item: ItemT, epoch: int, seed: int) -> ItemT:
+    """The item itself, in every epoch."""
+    return item
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method(Generic[ItemT]):
     """A training method, as the loop sees it.
@@ -39,7 +44,8 @@ class Method(Generic[ItemT]):
     the items' continuations, shape (continuations,), in order, and returns one tensor of shape
     (ids,) per column; `loss` is the one to go backward through. `figures` sums up such columns
     over many items. `quality` of dev figures picks the best step: higher is better, later entries
-    break ties.
+    break ties. `draw(item, epoch, seed)`: what of a training item an epoch learns from. It depends
+    on its arguments alone, and keeps as many ids in every epoch; dev items are always whole.
     """
 
     name: str
@@ -47,3 +53,4 @@ class Method(Generic[ItemT]):
     losses: Callable[[Sequence[ItemT], Tensor], Mapping[str, Tensor]]
     figures: Callable[[Mapping[str, Tensor]], dict[str, float]]
     quality: Callable[[Mapping[str, float]], tuple[float, ...]]
+    draw: Callable[[ItemT, int, int], ItemT] = whole

@@ -19,6 +19,8 @@ def loss_of(recipe: Recipe) -> PreferenceLoss:
         label_smoothing=options.label_smoothing,
         margin=options.margin,
         sft_weight=options.sft_weight,
+        gap=options.gap,
+        gap_scale=options.gap_scale,
     )
 
 
@@ -41,6 +43,11 @@ def optimization_of(recipe: Recipe) -> dict[str, Any]:
             shard=options.shard,
             seed=recipe.seed,
         ),
-        "lora": Lora(r=options.lora_r, alpha=options.lora_alpha, dropout=options.lora_dropout),
+        "lora": Lora(
+            r=options.lora_r,
+            alpha=options.lora_alpha,
+            dropout=options.lora_dropout,
+            targets=options.lora_targets,
+        ),
         "attention": options.attention,
     }

@@ -1,10 +1,11 @@
-"""Log-probabilities under the reference: taken from the pairs, or computed once and kept."""
+"""Log-probabilities under a frozen policy: taken from the pairs, or computed once and kept."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from orality.errors import TrainingError
 from orality.progress import Progress, silent
+from orality.protocols import SpeechLM
 from orality.store.files import read_json, write_json
+from orality.training.attention import packed_attention
 from orality.training.columns import compute_columns
-from orality.training.log_probs import Score
+from orality.training.log_probs import Score, sum_log_probs
 from orality.training.preferences import PreferenceItem
+from orality.training.sharding import sharded
 from orality.types import PreferencePair
 
 logger = logging.getLogger(__name__)
@@ -29,72 +33,84 @@ SAMPLE = 8
 """Prompts whose carried sums are computed again before they are believed."""
 
 Sums = Mapping[str, tuple[float, float]]
+Opened = Callable[[], AbstractContextManager[Score]]
+"""How to score under the frozen policy, for as long as it is needed."""
 
 
-def with_references(
-    module: Any,
-    score: Score,
+def frozen_sums(
     items: Sequence[PreferenceItem],
     pairs: Sequence[PreferencePair],
     *,
-    accelerator: Any,
-    reference: str,
+    policy: Opened,
+    fingerprint: str,
     store: Path,
+    accelerator: Any,
     max_tokens: int,
     precision: str,
     progress: Progress = silent,
-) -> list[PreferenceItem]:
-    """The items with their references: sums in nats of chosen and rejected, with the adapter on
-    `module` (a PeftModel) switched off.
+) -> list[Tensor]:
+    """Sums in nats of chosen and rejected under the frozen `policy`: float64 (pairs, 2), an item.
 
-    Sums that a pair carries are used; `reference` is the fingerprint they must be recorded under.
-    The others are computed and kept in `store`, under that fingerprint. Raises TrainingError when
-    a pair or the store names another reference, or when a sample of the carried sums, computed
-    again, comes out different.
+    Sums that a pair carries are used; they must be recorded under `fingerprint`. The others are
+    computed and kept in `store`, under that fingerprint. Raises TrainingError when a pair or the
+    store names another policy, or when a sample of the carried sums, computed again, comes out
+    different.
     """
-    carried = _carried(pairs, reference)
+    carried = _carried(pairs, fingerprint)
 
     def compute(some: Sequence[PreferenceItem]) -> Sums:
-        return _compute(module, score, some, accelerator, max_tokens, precision, progress)
+        with policy() as score:
+            columns = compute_columns(
+                accelerator, score, some, _sides,
+                columns=("chosen", "rejected"), max_tokens=max_tokens, precision=precision,
+                stage="reference", progress=progress,
+            )  # fmt: skip
+        names = [name for item in some for name in item.ids]
+        both = zip(columns["chosen"].tolist(), columns["rejected"].tolist(), strict=True)
+        return dict(zip(names, both, strict=True))
 
-    known: dict[str, tuple[float, float]] = {**carried, **_read(store, reference)}
+    known: dict[str, tuple[float, float]] = {**carried, **_read(store, fingerprint)}
     missing = [item for item in items if any(name not in known for name in item.ids)]
     if missing:
         logger.info("computing the reference of %d prompts' pairs", len(missing))
         known = {**compute(missing), **known}
         kept = {name: both for name, both in known.items() if name not in carried}
         if accelerator.is_main_process:
-            write_json(store, {"reference": reference, "sums": kept})
+            write_json(store, {"reference": fingerprint, "sums": kept})
     sample = [item for item in items if all(name in carried for name in item.ids)][:SAMPLE]
     if sample:
         _compare(carried, compute(sample), sample)
-    return [
-        replace(
-            item, references=torch.tensor([known[name] for name in item.ids], dtype=torch.float64)
-        )
-        for item in items
-    ]
+    return [torch.tensor([known[name] for name in item.ids], dtype=torch.float64) for item in items]
 
 
-def _compute(
-    module: Any,
-    score: Score,
-    items: Sequence[PreferenceItem],
-    accelerator: Any,
-    max_tokens: int,
-    precision: str,
-    progress: Progress,
-) -> Sums:
+@contextmanager
+def without_adapter(module: Any, score: Score) -> Iterator[Score]:
+    """The policy that training starts from: `module` (a PeftModel) with its adapter off."""
     module.eval()
     with module.disable_adapter():
-        columns = compute_columns(
-            accelerator, score, items, _sides,
-            columns=("chosen", "rejected"), max_tokens=max_tokens, precision=precision,
-            stage="reference", progress=progress,
-        )  # fmt: skip
-    names = [name for item in items for name in item.ids]
-    both = zip(columns["chosen"].tolist(), columns["rejected"].tolist(), strict=True)
-    return dict(zip(names, both, strict=True))
+        yield score
+
+
+@contextmanager
+def another_policy(
+    slm: SpeechLM, accelerator: Any, *, attention: str, shard: bool
+) -> Iterator[Score]:
+    """`slm` on the accelerator's device, frozen; it is as it was afterwards."""
+    before = {name: weight.requires_grad for name, weight in slm.module.named_parameters()}
+    device, training = next(slm.module.parameters()).device, slm.module.training
+    slm.module.requires_grad_(False)
+    slm.module.eval()
+    try:
+        with (
+            sharded(slm.module, accelerator, on=shard) as module,
+            packed_attention(module, attention) as backend,
+        ):
+            yield partial(sum_log_probs, module, backend=backend)
+    finally:
+        slm.module.to(device)
+        slm.module.train(training)
+        for name, weight in slm.module.named_parameters():
+            weight.requires_grad_(before[name])
 
 
 def _sides(items: Sequence[PreferenceItem], sums: Tensor) -> Mapping[str, Tensor]:
@@ -103,18 +119,18 @@ def _sides(items: Sequence[PreferenceItem], sums: Tensor) -> Mapping[str, Tensor
     return {"chosen": both[:, 0], "rejected": both[:, 1]}
 
 
-def _carried(pairs: Sequence[PreferencePair], reference: str) -> Sums:
+def _carried(pairs: Sequence[PreferencePair], fingerprint: str) -> Sums:
     found = {
         pair.id: (pair.reference_chosen, pair.reference_rejected)
         for pair in pairs
         if pair.reference_chosen is not None and pair.reference_rejected is not None
     }
-    stale = [pair.id for pair in pairs if pair.id in found and pair.reference != reference]
+    stale = [pair.id for pair in pairs if pair.id in found and pair.reference != fingerprint]
     if stale:
         raise TrainingError(
             f"{len(stale)} of {len(pairs)} pairs ({stale[0]}, ...) carry log-probabilities of "
-            f"another reference than {reference[:12]}; sample them again from this model, or leave "
-            "reference_chosen and reference_rejected out to have them computed"
+            f"another reference than {fingerprint[:12]}; sample them again from this model, or "
+            "leave reference_chosen and reference_rejected out to have them computed"
         )
     return found
 
@@ -131,13 +147,13 @@ def _compare(carried: Sums, now: Sums, items: Sequence[PreferenceItem]) -> None:
                     )
 
 
-def _read(store: Path, reference: str) -> Sums:
+def _read(store: Path, fingerprint: str) -> Sums:
     if not store.is_file():
         return {}
     found = read_json(store)
-    if found["reference"] != reference:
+    if found["reference"] != fingerprint:
         raise TrainingError(
-            f"{store} holds log-probabilities of another reference than {reference[:12]}; delete "
+            f"{store} holds log-probabilities of another reference than {fingerprint[:12]}; delete "
             "it to have them computed again"
         )
     return {

@@ -50,11 +50,12 @@ def total_steps(
 
 def steps_from(
     sizes: tuple[int, ...], per_step: int, *, first: int, seed: int
-) -> Iterator[list[int]]:
-    """Indices of the groups that step `first` (from 0) and all after it learn from, without end."""
+) -> Iterator[tuple[int, list[int]]]:
+    """What step `first` (from 0) and all after it learn from, without end: the number of the epoch
+    and indices of groups."""
     for number in count():
         steps = epoch(sizes, per_step, number=number, seed=seed)
-        yield from steps[first:]
+        yield from ((number, step) for step in steps[first:])
         first = max(0, first - len(steps))
 
 

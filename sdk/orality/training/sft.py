@@ -15,7 +15,7 @@ from orality.protocols import SpeechLM
 from orality.tracking import Tracked
 from orality.training.attention import AUTO
 from orality.training.fingerprint import data_fingerprint, policy_fingerprint
-from orality.training.fit import Lora, TrainResult, fit, unique_ids
+from orality.training.fit import Lora, Prepared, TrainResult, fit, unique_ids
 from orality.training.log_probs import sequence_group
 from orality.training.loop import Settings
 from orality.training.losses import next_unit_loss
@@ -61,7 +61,9 @@ def train_sft(
     return fit(
         slm,
         sft_method(),
-        lambda module, score, accelerator: (items[: len(sequences)], items[len(sequences) :]),
+        lambda module, score, accelerator: Prepared(
+            items=items[: len(sequences)], dev_items=items[len(sequences) :]
+        ),
         settings or Settings(),
         base=policy_fingerprint(slm),
         data=data_fingerprint(

@@ -149,3 +149,18 @@ def test_a_model_without_the_wanted_layers_is_refused(slm):
     slm.lora_targets = ["nothing_of_the_kind"]
     with pytest.raises(TrainingError, match="no adapter fits"):
         add_adapter(slm)
+
+
+def test_targets_may_be_named(slm):
+    policy = add_adapter(slm, r=4, targets=["layers.0.fc1", "v_proj"])
+    learning = [name for name, w in policy.module.named_parameters() if w.requires_grad]
+    assert len(learning) == 6  # fc1 of one layer, v_proj of two, A and B
+    assert sum("layers.0.fc1" in name for name in learning) == 2
+
+
+def test_a_target_that_matches_no_layer_is_named_with_those_there_are(slm):
+    with pytest.raises(
+        TrainingError, match=r"no layer is called 'fc3', 'proj'; .* fc1, fc2, k_pro"
+    ):
+        add_adapter(slm, targets=["q_proj", "fc3", "proj"])
+    assert type(slm.module).__name__ == "OPTForCausalLM"

@@ -33,7 +33,10 @@ pairs = []
 for prompt in range(7):  # groups of 1, 2 and 3 pairs, so that processes hold different numbers
     start, good = draw(4), draw(9)
     pairs += [
-        PreferencePair(f"{prompt}-{i}", f"p{prompt}", start, good, draw(5 + i))
+        PreferencePair(
+            f"{prompt}-{i}", f"p{prompt}", start, good, draw(5 + i),
+            metadata={"draw": "tied"} if i else {},  # the second and third are alternatives
+        )
         for i in range(1 + prompt % 3)
     ]
 slm, held = random_slm(), []
