@@ -16,7 +16,6 @@ from orality_judge_stories.viterbi import BROKEN, START, Row
 # Readings of a prompt as different topics are equally good within so many words.
 _SAME = 0.5
 _PROMPTS = 32
-_NOTHING = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,9 @@ def parse(prompt: str, continuation: str) -> Parse:
     rows[-1] = viterbi.reopened(net, rows[-1], len(before))
     preference = viterbi.preferring(net, topics)
     costs = [
-        net.costs(word, cut=number == len(after)) + preference
-        for number, word in enumerate(after, start=1)
+        net.costs(word, cut=number == len(after)) for number, word in enumerate(after, start=1)
     ]
-    rows += viterbi.run(net, rows[-1], costs, len(before), mixed=True)
+    rows += viterbi.run(net, rows[-1], costs, len(before), preference)
     path = _Path(rows, [*before, *after], len(before), preference)
     return Parse(path.sentences, len(before), len(before) + len(after), topics, path.missing)
 
@@ -90,7 +88,7 @@ def _prompt(words: tuple[str, ...]) -> tuple[list[Row], frozenset[int]]:
     """The rows of a prompt, in which all sentences are of one topic, and its likely topics."""
     net = lattice()
     start = viterbi.first(net)
-    rows = [start, *viterbi.run(net, start, [net.costs(w) for w in words], 0, mixed=False)]
+    rows = [start, *viterbi.run(net, start, [net.costs(w) for w in words], 0)]
     costs = viterbi.topic_costs(net, rows[-1])
     near = np.flatnonzero(costs <= costs.min() + _SAME)
     return rows, frozenset(int(topic) for topic in near)
@@ -105,8 +103,9 @@ class _Path:
         self.missing = 0.0
         self.sentences: list[Sentence] = []
         number = len(words)
-        node = int(rows[-1].within.argmin())
-        if rows[-1].within[node] <= rows[-1].closed.min():
+        last = rows[-1].within(self._net)
+        node = int(last.argmin())
+        if last[node] <= rows[-1].closed.min():
             self._follow(number, node)
         self.sentences.reverse()
         for sentence in self.sentences:
@@ -129,7 +128,9 @@ class _Path:
         """One word back: to the node before, over missing ones, in place, or to a new sentence."""
         row, before = self._rows[number], self._rows[number - 1]
         assert row.words is not None
-        cost = float(row.words[node])
+        index = number - 1
+        word = float(row.words[node])
+        cost = word + (self._preference[node] if index >= self._prompt else 0.0)
         begun = float(before.closed[self._net.chain(node).topic].min())
         third, second, first, same = before.nodes[node - 3 : node + 1].tolist()
         ways = [first + cost, second + cost + 1.0, third + cost + 2.0, same + 1.0]
@@ -137,11 +138,8 @@ class _Path:
         way = ways.index(min(ways))
         if way == 3:
             return number - 1, node
-        index = number - 1
-        credit = 1.0 - cost + (self._preference[node] if index >= self._prompt else 0.0)
-        if credit > _NOTHING:
-            word = self._words[index]
-            self.sentences[-1].words.append(Found(index, word, node, float(min(credit, 1.0))))
+        if word < 1.0:
+            self.sentences[-1].words.append(Found(index, self._words[index], node, 1.0 - word))
         if way == 4:
             self._miss(number - 1, BROKEN)
             return number - 1, self._closed(number - 1, node, None)
@@ -163,8 +161,9 @@ class _Path:
         previous = int((row.closed[topic] + turns).argmin())
         if previous == START:
             return None
-        ended = viterbi.endings(self._net, row.within)
-        column = viterbi.closings(self._net, row.within, ended)[:, previous]
+        within = row.within(self._net)
+        ended = viterbi.endings(self._net, within)
+        column = viterbi.closings(self._net, within, ended)[:, previous]
         other = int(column.argmin()) if number >= self._prompt else topic
         segment = other * len(SLOTS) + previous
         last = self._ended(number, segment, self._net.ends, broken=True)
@@ -173,7 +172,7 @@ class _Path:
 
     def _ended(self, number: int, segment: int, chains: Ints, *, broken: bool = False) -> int:
         """The node from which a segment's chains of this kind were left most cheaply."""
-        net, nodes = self._net, self._rows[number].within
+        net, nodes = self._net, self._rows[number].within(self._net)
         mine = chains[net.segment_of[chains] == segment]
         ways = nodes[net.last_three[:, mine]] + np.arange(3.0)[:, None]
         missing, which = np.unravel_index(int(ways.argmin()), ways.shape)

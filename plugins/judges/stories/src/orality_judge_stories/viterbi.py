@@ -29,15 +29,20 @@ _TURNS[np.arange(_SLOTS + 1), [1, 2, 3, 4, 0, 0]] = 0.0
 class Row:
     """Costs after so many words.
 
-    `nodes`: of the readings whose last word stands at a node, entries included; `within`: the same
-    without entries; `closed` (topics, slots + 1): of those whose last sentence, of that slot, is
-    over, the last column of those in which none began. `words`: the words' costs at each node.
+    `nodes`: of the readings that have come to each node; `closed` (topics, slots + 1): of those
+    whose last sentence, of that slot, is over, the last column of those in which none began.
+    `words`: what the last word costs at each node, without what topics are preferred.
     """
 
     nodes: Floats
-    within: Floats
     closed: Floats
     words: Floats | None = None
+
+    def within(self, lattice: Lattice) -> Floats:
+        """The nodes' costs where only a word counts as having come to a node, not an entry."""
+        found = self.nodes.copy()
+        found[lattice.entries] = NEVER
+        return found
 
 
 def first(lattice: Lattice) -> Row:
@@ -46,40 +51,24 @@ def first(lattice: Lattice) -> Row:
     return _joined(lattice, nothing, 0, None, mixed=False)
 
 
-def step(lattice: Lattice, row: Row, words: Floats, number: int, *, mixed: bool) -> Row:
-    """After one more word, the `number`-th of the text.
-
-    `mixed`: sentences of several topics may follow each other.
-    """
-    found = np.full(lattice.size, NEVER, np.float32)
-    near, before = found[3:], row.nodes
-    one_more = before + 1.0
-    np.add(one_more[:-3], 1.0, out=near)
-    np.minimum(near, one_more[1:-2], out=near)
-    np.minimum(near, before[2:-1], out=near)
-    begun: Any = row.closed.min(axis=1) + BROKEN
-    begun = begun[0] if mixed else np.repeat(begun, lattice.topic_sizes)[3:]
-    np.minimum(near, begun, out=near)
-    near += words[3:]
-    np.minimum(near, one_more[3:], out=near)
-    found[lattice.entries] = NEVER
-    return _joined(lattice, found, number, words, mixed=mixed)
-
-
 def run(
-    lattice: Lattice, row: Row, costs: Sequence[Floats], done: int, *, mixed: bool
+    lattice: Lattice, row: Row, costs: Sequence[Floats], done: int, preference: Floats | None = None
 ) -> list[Row]:
-    """The rows after each of some more words, `done` words lying before."""
+    """The rows after each of some more words, `done` words lying before.
+
+    With a preference, which is added to each word's costs, sentences of several topics may follow
+    each other; without, all are of one topic.
+    """
     rows = []
     for number, words in enumerate(costs, start=done + 1):
-        row = step(lattice, row, words, number, mixed=mixed)
+        row = _step(lattice, row, words, number, preference)
         rows.append(row)
     return rows
 
 
 def reopened(lattice: Lattice, row: Row, number: int) -> Row:
     """The same row, after which sentences of any topic may begin."""
-    return _joined(lattice, row.within, number, row.words, mixed=True)
+    return _joined(lattice, row.within(lattice), number, row.words, mixed=True)
 
 
 def preferring(lattice: Lattice, topics: frozenset[int]) -> Floats:
@@ -90,7 +79,7 @@ def preferring(lattice: Lattice, topics: frozenset[int]) -> Floats:
 
 def topic_costs(lattice: Lattice, row: Row) -> Floats:
     """(topics,): the cost of the nearest text of one topic."""
-    least = np.minimum.reduceat(row.within, lattice.segment_starts)
+    least = np.minimum.reduceat(row.within(lattice), lattice.segment_starts)
     found: Floats = np.minimum(least.reshape(-1, _SLOTS).min(axis=1), row.closed.min(axis=1))
     return found
 
@@ -115,9 +104,28 @@ def closings(lattice: Lattice, within: Floats, ended: Floats) -> Floats:
     return found
 
 
+def _step(lattice: Lattice, row: Row, words: Floats, number: int, preference: Floats | None) -> Row:
+    found = np.full(lattice.size, NEVER, np.float32)
+    near, before = found[3:], row.nodes
+    one_more = before + 1.0
+    np.add(one_more[:-3], 1.0, out=near)
+    np.minimum(near, one_more[1:-2], out=near)
+    np.minimum(near, before[2:-1], out=near)
+    begun: Any = row.closed.min(axis=1) + BROKEN
+    begun = np.repeat(begun, lattice.topic_sizes)[3:] if preference is None else begun[0]
+    np.minimum(near, begun, out=near)
+    near += words[3:]
+    if preference is not None:
+        near += preference[3:]
+    np.minimum(near, one_more[3:], out=near)
+    found[lattice.entries] = NEVER
+    return _joined(lattice, found, number, words, mixed=preference is not None)
+
+
 def _joined(
     lattice: Lattice, within: Floats, number: int, words: Floats | None, *, mixed: bool
 ) -> Row:
+    """The row of these costs, to which those of the entries are written."""
     ended = endings(lattice, within)
     between = np.minimum.reduceat(ended[lattice.heads], lattice.head_starts)
     closed = np.full((lattice.topics, _SLOTS + 1), float(number), np.float32)
@@ -125,6 +133,5 @@ def _joined(
     if mixed:
         closed[:] = closed.min(axis=0)
     opened = (closed[:, :, None] + _TURNS).min(axis=1).reshape(-1)
-    nodes = within.copy()
-    nodes[lattice.entries] = np.concatenate([between, opened])[lattice.entered_from]
-    return Row(nodes, within, closed, words)
+    within[lattice.entries] = np.concatenate([between, opened])[lattice.entered_from]
+    return Row(within, closed, words)
