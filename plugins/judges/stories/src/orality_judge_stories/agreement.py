@@ -63,15 +63,13 @@ class _Story:
         """Whether a name fits one of the parts that it may play here."""
         if "H" in parts and self.hero == name:
             return True
+        girl = name in _SHE
+        if "H" in parts and self.hero is None and name != self.friend and self.girl in (None, girl):
+            self.hero, self.girl = name, girl
+            return True
         if "F" in parts and name != self.hero and self.friend in (None, name):
             self.friend = name
             return True
-        girl = name in _SHE
-        if "H" in parts and self.hero is None and self.friend != name:
-            self.hero = name
-            agrees = self.girl in (None, girl)
-            self.girl = girl if self.girl is None else self.girl
-            return agrees
         return False
 
     def gender(self, girl: bool) -> bool:
@@ -111,7 +109,8 @@ def _mentions(found: Found, sentence: Sentence, story: _Story) -> Iterator[tuple
     elif parts == "o":
         yield "object", story.object(_OBJECTS[sentence.topic][said])
     else:
-        yield "hero", story.person(said, parts)
+        # A name at which the text stops may still become anybody.
+        yield "hero", story.person(said, parts if len(sentence.words) > 1 else "HF")
 
 
 def _place(sentence: Sentence, story: _Story, parse: Parse) -> None:

@@ -150,8 +150,12 @@ class _Path:
         """From a chain's entry to the end of the chain that lies before it."""
         chain = self._net.chain(node)
         if chain.kind == "tail":
-            segment = chain.topic * len(SLOTS) + chain.slot
-            return self._ended(number, segment, self._net.heads)
+            topic = chain.topic
+            if number >= self._prompt:
+                ended = viterbi.endings(self._net, self._rows[number].within(self._net))
+                between = np.minimum.reduceat(ended[self._net.heads], self._net.head_starts)
+                topic = int(between.reshape(-1, len(SLOTS))[:, chain.slot].argmin())
+            return self._ended(number, topic * len(SLOTS) + chain.slot, self._net.heads)
         return self._closed(number, node, chain.slot)
 
     def _closed(self, number: int, node: int, slot: int | None) -> int | None:

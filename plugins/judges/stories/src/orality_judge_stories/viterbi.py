@@ -56,8 +56,8 @@ def run(
 ) -> list[Row]:
     """The rows after each of some more words, `done` words lying before.
 
-    With a preference, which is added to each word's costs, sentences of several topics may follow
-    each other; without, all are of one topic.
+    With a preference, which is added to each word's costs, sentences and their beginnings may go on
+    in any topic; without, all is of one topic.
     """
     rows = []
     for number, words in enumerate(costs, start=done + 1):
@@ -67,7 +67,7 @@ def run(
 
 
 def reopened(lattice: Lattice, row: Row, number: int) -> Row:
-    """The same row, after which sentences of any topic may begin."""
+    """The same row, after which the text may go on in any topic."""
     return _joined(lattice, row.within(lattice), number, row.words, mixed=True)
 
 
@@ -132,6 +132,7 @@ def _joined(
     closed[:, :START] = closings(lattice, within, ended)
     if mixed:
         closed[:] = closed.min(axis=0)
+        between = np.tile(between.reshape(-1, _SLOTS).min(axis=0), lattice.topics)
     opened = (closed[:, :, None] + _TURNS).min(axis=1).reshape(-1)
     within[lattice.entries] = np.concatenate([between, opened])[lattice.entered_from]
     return Row(within, closed, words)
