@@ -71,12 +71,16 @@ class LazyComponents:
 
     def judge_of(self, verdicts: str) -> Any:
         """The judge whose verdicts are in this folder of a round."""
-        for label, choice in self._recipe.further_judges.items():
+        for label in self._recipe.further_judges:
             if verdicts_of(label) == verdicts:
-                if label not in self._further:
-                    self._further[label] = self._build(f"further_judges.{label}", choice)
-                return self._further[label]
+                return self.further_judge(label)
         return self.judge
+
+    def further_judge(self, label: str) -> Any:
+        """The further judge of this label, of the recipe or of its evaluation."""
+        if label not in self._further:
+            self._further[label] = self._build(*self._recipe.labeled_judges[label])
+        return self._further[label]
 
     @cached_property
     def evaluation_transcriber(self) -> Any:

@@ -16,7 +16,6 @@ from orality.evaluation import (
     further_judges,
 )
 from orality.feedback import Prompts
-from orality.options import verdicts_of
 from orality.rounds import max_new_units
 from orality.session import PRETRAINED, Session, units_of
 from orality.store import atomic_write
@@ -74,9 +73,7 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
         limit=options.limit,
         metrics=options.metrics,
         resynthesis=options.resynthesis and bool(held_out),
-        further_judges=further_judges(
-            recipe, session.registry, lambda label: parts.judge_of(verdicts_of(label))
-        ),
+        further_judges=further_judges(recipe, session.registry, parts.further_judge),
         baseline=PRETRAINED,
         out=folder,
         recipe=recipe.name,

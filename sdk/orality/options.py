@@ -278,3 +278,6 @@ class EvaluationOptions(Section):
     """An ASR that took no part in training; the recipe's own if absent."""
     judge: ComponentChoice | None = None
     """The recipe's own if absent."""
+    further_judges: dict[Label, ComponentChoice] = Field(default_factory=dict)
+    """Judges that take no part in rounds, by labels that `metrics` may name; may change after a
+    run."""

@@ -66,6 +66,19 @@ class Recipe(Section):
     cluster: dict[str, Pool] = Field(default_factory=dict)
     """How each stage is sized on a Ray cluster, by its name: no result depends on it."""
 
+    @field_validator("evaluation")
+    @classmethod
+    def _labels_of_its_own(
+        cls, evaluation: EvaluationOptions, info: ValidationInfo
+    ) -> EvaluationOptions:
+        both = sorted(set(evaluation.further_judges) & set(info.data.get("further_judges", {})))
+        if both:
+            raise ValueError(
+                f"the labels {both} are those of further_judges, which metrics can name as well; "
+                "choose others"
+            )
+        return evaluation
+
     @field_validator("cluster")
     @classmethod
     def _known_stages(cls, cluster: dict[str, Pool], info: ValidationInfo) -> dict[str, Pool]:
@@ -123,7 +136,8 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe that results can depend on."""
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
-        for name in ("metrics", "resynthesis"):  # nothing that is stored depends on them
+        # Nothing depends on them that is stored without saying so.
+        for name in ("metrics", "resynthesis", "further_judges"):
             data["evaluation"].pop(name)
         data["training"].pop("max_kl")  # it only warns
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
@@ -143,16 +157,30 @@ class Recipe(Section):
         found = {
             p + kind: getattr(section, kind, None) for p, section in sections for kind in KINDS
         }
-        found |= {f"further_judges.{label}": some for label, some in self.further_judges.items()}
+        found |= dict(self.labeled_judges.values())
         return {place: choice for place, choice in found.items() if choice is not None}
+
+    @property
+    def labeled_judges(self) -> dict[str, tuple[str, ComponentChoice]]:
+        """The further judges that metrics can name, by label: their places and components."""
+        return {
+            label: (f"{section}further_judges.{label}", choice)
+            for section, judges in (
+                ("", self.further_judges),
+                ("evaluation.", self.evaluation.further_judges),
+            )
+            for label, choice in judges.items()
+        }
 
     def without_neutral(self, registry: Registry) -> Recipe:
         """The same recipe without the components' settings that leave results as they are."""
         data = self.model_dump()
         for place, choice in self.choices.items():
-            section, _, key = place.rpartition(".")
+            mine: dict[str, Any] = data
+            for key in place.split("."):
+                mine = mine[key]
             for setting in registry.find(kind_of(place), choice.name).spec.config.neutral:
-                (data[section] if section else data)[key].pop(setting, None)
+                mine.pop(setting, None)
         return Recipe.model_validate(data)
 
     def stack(self, registry: Registry | None = None) -> Stack:
@@ -202,6 +230,7 @@ class Recipe(Section):
         for label in self.further_judges:
             judge = self.judge_specs(registry)[verdicts_of(label)]
             problems += judge_problems(replace(stack, judge=judge), self.language)
+        problems += self._evaluation_problems(stack, registry)
         if self.selection.judge is not None and self.selection.judge not in self.further_judges:
             problems.append(
                 f"selection.judge: there is no further judge {self.selection.judge!r} among "
@@ -219,10 +248,27 @@ class Recipe(Section):
             raise CompatibilityError(problems)
         return stack
 
+    def _evaluation_problems(self, stack: Stack, registry: Registry) -> list[str]:
+        """Why the evaluation's further judges cannot read what its own transcriber hears."""
+        heard = self.evaluation.transcriber
+        if heard is not None:
+            component, config = registry.configure("transcriber", heard.name, **heard.config)
+            stack = replace(stack, transcriber=(component.spec, config))  # type: ignore[arg-type]
+        problems = []
+        for label, choice in self.evaluation.further_judges.items():
+            component, config = registry.configure("judge", choice.name, **choice.config)
+            judged = replace(stack, judge=(component.spec, config))  # type: ignore[arg-type]
+            problems += [
+                f"evaluation.further_judges.{label}: {problem}"
+                for problem in judge_problems(judged, self.language)
+            ]
+        return problems
+
 
 def kind_of(place: str) -> str:
     """The kind of component at a place of a recipe: `judge` for `evaluation.judge`."""
-    return "judge" if place.startswith("further_judges.") else place.rpartition(".")[2]
+    section, _, key = place.rpartition(".")
+    return "judge" if section.endswith("further_judges") else key
 
 
 def shipped_recipes() -> list[str]:

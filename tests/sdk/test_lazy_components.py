@@ -61,6 +61,22 @@ def test_weights_are_told_once_the_component_is_built(parts: Any, tmp_path: Path
     assert told == [("evaluation.judge", [wanted])]
 
 
+def test_an_evaluation_s_own_judge_is_built_once_and_told_by_its_place(tmp_path: Path) -> None:
+    data = Recipe.load("toy").model_dump()
+    data["further_judges"] = {"round": {"name": "toy"}}
+    data["evaluation"]["further_judges"] = {"held-out": {"name": "toy"}}
+    told: list[str] = []
+    components = LazyComponents(
+        Recipe.parse(data),
+        load([toy], entry_points=()),
+        lambda place, weights: told.append(place),
+    )
+    judge = components.further_judge("held-out")
+    assert judge is components.further_judge("held-out")
+    assert components.judge_of("verdicts-round") is components.further_judge("round")
+    assert told == ["evaluation.further_judges.held-out", "further_judges.round"]
+
+
 def test_a_component_without_weights_is_told_as_such(parts: Any) -> None:
     components, told = parts
     assert components.judge is not None

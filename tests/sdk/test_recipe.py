@@ -118,14 +118,19 @@ def with_the_distant_judge():
     return load_plugins([SimpleNamespace(__name__="distant", orality_judges=orality_judges)])
 
 
-@pytest.mark.parametrize("place", ["judge", "evaluation.judge"])
+@pytest.mark.parametrize(
+    "place", ["judge", "evaluation.judge", "further_judges.it", "evaluation.further_judges.it"]
+)
 def test_a_local_recipe_refuses_what_sends_data_away(place):
     registry = with_the_distant_judge()
 
     def recipe(near, local_only):
         data = toy(local_only=local_only)
-        section = data["evaluation"] if "." in place else data
-        section["judge"] = {"name": "distant", "near": near}
+        *sections, key = place.split(".")
+        section = data
+        for name in sections:
+            section = section[name]
+        section[key] = {"name": "distant", "near": near}
         return Recipe.parse(data)
 
     assert recipe(near=False, local_only=False).check(registry)
@@ -142,10 +147,55 @@ def test_settings_that_change_no_result_do_not_change_the_run():
         recipe = Recipe.parse(toy(judge={"name": "distant", **config}))
         return recipe.without_neutral(registry).fingerprint
 
+    more = {"name": "distant", "patience": 5, "strictness": 2}
+    labeled = Recipe.parse(toy(further_judges={"it": more})).without_neutral(registry)
+    assert labeled.further_judges["it"].config == {"strictness": 2}
     assert identity(patience=5) == identity(patience=9) == identity()
     assert identity(strictness=5) != identity(strictness=9)
     plain = Recipe.parse(toy())
     assert plain.without_neutral(registry).fingerprint == plain.fingerprint
+
+
+def with_judges_of_its_evaluation(further=None, **judges):
+    data = toy(further_judges=further or {})
+    data["evaluation"]["further_judges"] = judges
+    return Recipe.parse(data)
+
+
+def test_an_evaluation_s_own_judges_change_no_round_and_no_fingerprint():
+    recipe = with_judges_of_its_evaluation(other={"name": "toy"})
+    assert recipe.choices["evaluation.further_judges.other"].name == "toy"
+    assert recipe.fingerprint == Recipe.parse(toy()).fingerprint
+    assert list(recipe.judge_specs(load_plugins())) == ["verdicts"]
+    assert recipe.check()
+
+
+def test_an_evaluation_s_own_judges_have_labels_of_their_own():
+    with pytest.raises(RecipeError, match=r"labels \['same'\] are those of further_judges"):
+        with_judges_of_its_evaluation({"same": {"name": "toy"}}, same={"name": "toy"})
+
+
+def test_an_evaluation_s_own_judges_must_read_the_language_and_what_there_is():
+    @hookimpl
+    def orality_judges():
+        for name, reads, spoken in (("german", "text", "de"), ("smelling", "smell", "en")):
+            yield JudgeSpec(
+                name=name,
+                config=ComponentConfig,
+                build=lambda config: None,
+                reads=frozenset({reads}),
+                scale=(1.0, 5.0),
+                languages=lambda config, spoken=spoken: frozenset({spoken}),
+            )
+
+    registry = load_plugins([SimpleNamespace(__name__="odd", orality_judges=orality_judges)])
+    recipe = with_judges_of_its_evaluation(de={"name": "german"}, nose={"name": "smelling"})
+    with pytest.raises(CompatibilityError) as refused:
+        recipe.check(registry)
+    assert "evaluation.further_judges.de: language: the transcripts are in 'en'" in str(
+        refused.value
+    )
+    assert "evaluation.further_judges.nose: judge 'smelling' reads ['smell']" in str(refused.value)
 
 
 def test_a_corpus_is_cut_in_one_way():

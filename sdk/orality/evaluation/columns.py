@@ -21,7 +21,7 @@ _PERCENT = (
     "auto-bleu", "auto-bleu2", "self-bleu", "self-bleu2", "vert", "wer", "cer", "abx", "stsp",
     "empty",
 )  # fmt: skip
-_TWO_DIGITS = ("judge", "mos", "mmos", "dnsmos", "sim", "auc")
+_TWO_DIGITS = ("judge", "verdict", "mos", "mmos", "dnsmos", "sim", "auc")
 _FAMILIES = {
     "swuggy": "ZeroSpeech", "sblimp": "ZeroSpeech", "storycloze": "StoryCloze", "salmon": "SALMon",
 }  # fmt: skip
@@ -134,12 +134,23 @@ def _rank(cells: dict[str, Metric], column: Column, system: str) -> int:
     return len({sign * cell.value for cell in cells.values() if sign * cell.value > mine})
 
 
+def _further(metric: str) -> str | None:
+    """What a further judge's column is called: `Judge score (claude)`, or `Grammar: topic`."""
+    kind, name, *more = [*metric.split("/"), ""][:3]
+    label = name.partition(":")[2]
+    if not label or kind not in ("judge", "verdict"):
+        return None
+    if kind == "judge":
+        return f"Judge score ({label})"
+    return f"{label.capitalize()}: {more[0]}"
+
+
 def _column(item: Metric) -> Column:
     kind = item.metric.split("/")[0]
     if item.benchmark == GENERATION:
         scale = 100.0 if kind in _PERCENT else 1.0
         digits = 2 if kind in _TWO_DIGITS else 1
-        label = _LABELS.get(kind, item.metric)
+        label = _further(item.metric) or _LABELS.get(kind, item.metric)
         return Column(item.metric, item.group, label, scale, digits, CONTINUATION)
     label = item.benchmark + (f" ({item.group})" if item.group else "")
     return Column(item.metric, item.group, label, 100.0, 1, family_of(kind, "Other benchmarks"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,19 +22,23 @@ _BATCH = 20
 class FurtherJudge:
     """A judge that is built once there is something to judge; `name`: of the component.
 
-    `reads` and `scale` are what its spec says.
+    `reads` and `scale` are what its spec says. `settings`: what its stored verdicts depend on.
     """
 
     name: str
     build: Callable[[], Judge]
     reads: frozenset[str] = frozenset({"text"})
     scale: tuple[float, float] = (-math.inf, math.inf)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def further_score(label: str, judge: FurtherJudge, transcriber: str | None) -> GenerationMetric:
-    """Mean score of the judge called `label`; abstentions are counted as failed.
+def further_score(
+    label: str, judge: FurtherJudge, transcriber: str | None, metric: str | None = None
+) -> GenerationMetric:
+    """Mean score of the judge called `label`, or of one of its verdicts' metrics by name.
 
-    Raises EvaluationError, when measured, for scores outside the judge's scale or not one each.
+    Abstentions, and verdicts without that metric, are counted as failed. Raises EvaluationError,
+    when measured, for scores outside the judge's scale or not one each.
     """
 
     def measure(spoken: Spoken) -> list[Observation]:
@@ -54,12 +59,17 @@ def further_score(label: str, judge: FurtherJudge, transcriber: str | None) -> G
                     raise EvaluationError(
                         f"judge {label!r} gave the score {score}, outside {low:g} to {high:g}"
                     )
-                found.append(Observation(score, {"rationale": verdict.rationale}))
+                value = score if metric is None else verdict.metrics.get(metric)
+                if value is None:
+                    found.append(Observation.failed(f"the verdict has no metric {metric!r}"))
+                else:
+                    found.append(Observation(value, {"rationale": verdict.rationale}))
         return found
 
     heard = transcriber if "text" in judge.reads else None
-    name = "/".join(filter(None, ("judge", f"{judge.name}:{label}", heard)))
-    return GenerationMetric(name, measure, stored=True)
+    kind = "judge" if metric is None else "verdict"
+    name = "/".join(filter(None, (kind, f"{judge.name}:{label}", metric, heard)))
+    return GenerationMetric(name, measure, stored=True, settings=judge.settings)
 
 
 def _request(row: Record, spoken: Spoken, reads: frozenset[str]) -> JudgeRequest:

@@ -59,8 +59,8 @@ class GenerationMetric:
 
     `id`: with variant and models; the first part says what kind of metric it is. `summary`: how
     observations become a system's figure. `stored`: observations are kept per sample, so that a
-    later evaluation need not make them again. `optional`: where no sample has a value, it is left
-    out instead of counted as failed.
+    later evaluation need not make them again; with other `settings` those are refused. `optional`:
+    where no sample has a value, it is left out instead of counted as failed.
     """
 
     id: str
@@ -68,6 +68,7 @@ class GenerationMetric:
     summary: Summary = "mean"
     stored: bool = False
     optional: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

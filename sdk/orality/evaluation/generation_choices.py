@@ -14,6 +14,7 @@ from pydantic import (
     DirectoryPath,
     Field,
     FilePath,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
 )
@@ -52,18 +53,25 @@ class _Choice(BaseModel):
 
 
 class Judge(_Choice):
-    """The mean score of the evaluation's judge, or of one of the further judges by its label."""
+    """The mean score of the evaluation's judge, or of one of the further judges by its label.
+
+    `of`: instead of the score, what a further judge's verdicts hold under this name.
+    """
 
     name: Literal["judge"]
     further: str | None = None
+    of: Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")] | None = None
 
     def metric(self, names: Names) -> GenerationMetric:
         if self.further is None:
+            if self.of is not None:
+                raise EvaluationError("only a further judge's metrics are kept; name its label")
             return written.judge_score(names)
         if self.further not in names.further:
             known = ", ".join(sorted(names.further)) or "none"
             raise EvaluationError(f"there is no further judge {self.further!r}; there are: {known}")
-        return further_score(self.further, names.further[self.further], names.transcriber)
+        judge = names.further[self.further]
+        return further_score(self.further, judge, names.transcriber, self.of)
 
 
 class AutoBleu(_Choice):

@@ -26,7 +26,7 @@ def observe(
     journal = None
     if metric.stored:
         name = re.sub(r"[^\w.+-]+", "-", metric.id) + ".jsonl"
-        settings = {"system": fingerprint, "metric": metric.id}
+        settings = {"system": fingerprint, "metric": metric.id, **metric.settings}
         journal = Journal(spoken.folder / system / "metrics" / name, settings)
         for row in spoken.samples:
             kept = journal.rows.get(row["id"])

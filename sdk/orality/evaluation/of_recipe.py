@@ -30,12 +30,19 @@ def check_metrics(recipe: Recipe, registry: Registry) -> None:
 def further_judges(
     recipe: Recipe, registry: Registry, build: Callable[[str], Judge]
 ) -> dict[str, FurtherJudge]:
-    """The recipe's further judges by label; `build` makes one from its label."""
+    """The further judges of the recipe and its evaluation by label; `build` makes one from it."""
     found = {}
-    for label, choice in recipe.further_judges.items():
+    for label, (_, choice) in recipe.labeled_judges.items():
         spec: Any = registry.find("judge", choice.name).spec
         assert isinstance(spec, JudgeSpec)
-        found[label] = FurtherJudge(choice.name, partial(build, label), spec.reads, spec.scale)
+        # What the recipe's own are built from is in the run's fingerprint already.
+        settings: dict[str, Any] = {}
+        if label in recipe.evaluation.further_judges:
+            settings = {k: v for k, v in choice.config.items() if k not in spec.config.neutral}
+            settings = {"judge": {"name": choice.name, **settings}}
+        found[label] = FurtherJudge(
+            choice.name, partial(build, label), spec.reads, spec.scale, settings
+        )
     return found
 
 

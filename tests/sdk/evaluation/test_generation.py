@@ -21,11 +21,13 @@ from orality.evaluation import (
     Spoken,
     check_metrics,
     evaluate_systems,
+    further_judges,
     generation_metrics,
     self_bleus,
     sweep_temperatures,
     vert,
 )
+from orality.evaluation.columns import columns
 from orality.evaluation.corpus_level import summarize
 from orality.evaluation.generation import Names, diversity, judged_perplexity
 from orality.evaluation.listening_metrics import opinion, pitch_spread, same_pitch
@@ -430,6 +432,60 @@ def test_a_further_judge_outside_its_scale_is_an_error(tmp_path):
     more = {"strict": FurtherJudge("length", LengthJudge, scale=(1.0, 2.0))}
     with pytest.raises(EvaluationError, match="outside 1 to 2"):
         evaluate(tmp_path, metrics=[{"name": "judge", "further": "strict"}], further_judges=more)
+
+
+def test_a_further_judge_s_metric_stands_for_its_score(tmp_path):
+    class Sure(LengthJudge):
+        def score(self, requests):
+            return [
+                Verdict(2.0, metrics={} if request.id == "p0-0" else {"share": 0.25})
+                for request in requests
+            ]
+
+    more = {"strict": FurtherJudge("length", Sure, scale=(1.0, 5.0))}
+    asked = [
+        "judge",
+        *({"name": "judge", "further": "strict", **of} for of in ({}, {"of": "share"})),
+    ]
+    results = evaluate(tmp_path, metrics=asked, further_judges=more)
+    found = results.find("a", "verdict/length:strict/share/tones")
+    assert (found.value, found.n, found.n_failed) == (0.25, 11, 1)
+    named = {column.metric: column.label for column in columns(results)}
+    assert [named[metric] for metric in results.settings["metrics"]] == [
+        "Judge score", "Judge score (strict)", "Strict: share",
+    ]  # fmt: skip
+    with pytest.raises(EvaluationError, match="judge: only a further judge's metrics are kept"):
+        generation_metrics([{"name": "judge", "of": "share"}])
+
+
+def test_what_a_judge_of_other_settings_stored_is_refused(tmp_path):
+    def by(words):
+        judge = FurtherJudge("length", LengthJudge, settings={"judge": {"min_words": words}})
+        asked = [{"name": "judge", "further": "strict"}]
+        return evaluate(tmp_path, metrics=asked, further_judges={"strict": judge})
+
+    by(4)
+    by(4)
+    with pytest.raises(EvaluationError, match="made with other settings: judge"):
+        by(5)
+
+
+def test_an_evaluation_s_own_judges_are_known_by_label_and_carry_their_settings():
+    data = Recipe.load("tiny").model_dump()
+    data["further_judges"] = {"other": {"name": "likelihood"}}
+    data["evaluation"]["further_judges"] = {"toy": {"name": "toy"}}
+    data["evaluation"]["metrics"] = [
+        {"name": "judge", "further": label} for label in ("other", "toy")
+    ]
+    recipe = Recipe.parse(data)
+    check_metrics(recipe, load())
+    found = further_judges(recipe, load(), lambda label: label)
+    assert {label: judge.name for label, judge in found.items()} == {
+        "other": "likelihood", "toy": "toy",
+    }  # fmt: skip
+    assert found["other"].settings == {}
+    assert found["toy"].settings == {"judge": {"name": "toy"}}
+    assert found["toy"].build() == "toy"
 
 
 def test_a_recipe_s_further_judges_are_known_by_label():

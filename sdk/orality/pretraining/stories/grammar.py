@@ -22,10 +22,10 @@ SLOTS = ("open", "want", "problem", "fix", "end")
 
 # So many draws in a row without a new line mean that a slot is used up.
 _MISSES = 2000
-_DAYS = ("One sunny day", "One morning", "Last week", "On Monday", "Early in the morning",
+DAYS = ("One sunny day", "One morning", "Last week", "On Monday", "Early in the morning",
          "After school", "On a nice day", "Yesterday")  # fmt: skip
 # H hero, F friend, o object; he/his/him and boy follow the hero. Repeats are weights.
-_FRAMES: Mapping[str, tuple[str, ...]] = {
+FRAMES: Mapping[str, tuple[str, ...]] = {
     "open": (
         "{day} {H} went {to} with a {a} {o}.",
         "{day} {H} took a {a} {o} {to}.",
@@ -135,6 +135,11 @@ class Story:
         return self.lines[0].topic
 
 
+def way_to(place: str) -> str:
+    """How one goes there: "to the windy hill" for "on the windy hill"."""
+    return "to the " + place.split("the ", 1)[1]
+
+
 def _same(a: object, b: object) -> bool:
     return a is None or b is None or a == b
 
@@ -158,8 +163,8 @@ def line(rng: random.Random, slot: str, topic: Topic | None = None) -> Line:
     friend = rng.choice([n for n in names.names if n != hero])
     obj, plural = rng.choice(topic.objects)
     place = rng.choice(topic.places)
-    frame = rng.randrange(len(_FRAMES[slot]))
-    pattern = _FRAMES[slot][frame]
+    frame = rng.randrange(len(FRAMES[slot]))
+    pattern = FRAMES[slot][frame]
     phrase, problem, x = -1, None, ""
     if slot == "want":
         phrase = rng.randrange(len(topic.wants))
@@ -175,8 +180,8 @@ def line(rng: random.Random, slot: str, topic: Topic | None = None) -> Line:
         phrase = rng.randrange(len(topic.ends))
         x = topic.ends[phrase]
     text = pattern.format(
-        x=x.format(o=obj), day=rng.choice(_DAYS), H=hero, F=friend, o=obj, os=plural, at=place,
-        to="to the " + place.split("the ", 1)[1],
+        x=x.format(o=obj), day=rng.choice(DAYS), H=hero, F=friend, o=obj, os=plural, at=place,
+        to=way_to(place),
         a=rng.choice(topic.adjectives), he="she" if girl else "he", He="She" if girl else "He",
         his="her" if girl else "his", him="her" if girl else "him", boy="girl" if girl else "boy",
     )  # fmt: skip
