@@ -77,7 +77,8 @@ class Comparison:
     `n_unpaired`: items (or, where items have no counterpart, clusters) that only one of them has.
 
     `p_holm`: corrected over all metrics and systems compared in the same way (with the baseline,
-    or each with its predecessor).
+    or each with its predecessor). `p_holm_column`: corrected over those systems within this metric
+    and group alone; None in files written before there was one.
     """
 
     metric: str
@@ -92,6 +93,7 @@ class Comparison:
     test: str
     n: int
     n_unpaired: int = 0
+    p_holm_column: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

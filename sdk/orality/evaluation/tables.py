@@ -34,7 +34,8 @@ __all__ = [
 
 _CSV_COLUMNS = (
     "system", "metric", "benchmark", "group", "value", "ci_low", "ci_high", "sd", "seeds", "n",
-    "n_failed", "n_ties", "n_unpaired", "source", "difference", "p_value", "p_holm", "test",
+    "n_failed", "n_ties", "n_unpaired", "source", "difference", "p_value", "p_holm",
+    "p_holm_column", "test",
 )  # fmt: skip
 
 
@@ -70,6 +71,8 @@ def csv_table(results: Results, published: Published | None = None) -> str:
                 "difference": test.difference, "p_value": test.p_value, "p_holm": test.p_holm,
                 "test": test.test, "n_unpaired": test.n_unpaired,
             }  # fmt: skip
+            if test.p_holm_column is not None:
+                row["p_holm_column"] = test.p_holm_column
         if item.sd is not None:
             row["sd"] = item.sd
         row["seeds"] = " ".join(f"{seed}:{value}" for seed, value in item.seeds.items())
