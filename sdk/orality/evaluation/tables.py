@@ -10,6 +10,7 @@ from pathlib import Path
 from orality.errors import EvaluationError
 from orality.evaluation.columns import SIGNIFICANT, Column, columns, is_best, is_second
 from orality.evaluation.forms import systems_by_metrics, table1, table2
+from orality.evaluation.frontier_tables import frontier_gains, frontier_points
 from orality.evaluation.grid import Grid
 from orality.evaluation.latex import latex
 from orality.evaluation.markdown import markdown
@@ -93,7 +94,8 @@ def write_tables(
     """Write `table`, `table1` and `table2` as .md and .tex, and all figures as `table.csv`.
 
     `table` has systems by metrics, `table1` and `table2` are in the forms of Align-SLM's; `group`
-    heads our systems among `published` ones.
+    heads our systems among `published` ones. Where systems were sampled at several temperatures,
+    `table.md` has them below, and `frontier.tex`.
     """
     grids: dict[str, Grid] = {
         "table": systems_by_metrics(results),
@@ -104,6 +106,13 @@ def write_tables(
     for name, grid in grids.items():
         told = f"% needs booktabs. {grid.caption} Underlined: the second best, likewise.\n"
         texts |= {f"{name}.md": markdown(grid), f"{name}.tex": told + latex(grid)}
+    if results.frontier is not None:
+        points, gains = frontier_points(results.frontier), frontier_gains(results.frontier)
+        below = f"\n## Across temperatures\n\n{markdown(points)}\n{markdown(gains)}"
+        texts["table.md"] += below
+        texts["frontier.tex"] = "".join(
+            f"% needs booktabs. {grid.caption}\n{latex(grid)}" for grid in (points, gains)
+        )
     for name, text in texts.items():
         data = text.encode()
         atomic_write(out / name, lambda file, data=data: file.write(data))  # type: ignore[misc]
