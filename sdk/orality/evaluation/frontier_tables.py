@@ -11,6 +11,11 @@ from orality.evaluation.results import Metric, Results
 from orality.evaluation.statistics import Interval
 
 _MARKS: dict[Outside, str] = {"": "", "below": " <", "above": " >"}
+_BEYOND: dict[Outside, str] = {
+    "": "",
+    "below": "; less than at any of its temperatures, compared with its nearest end",
+    "above": "; more than at any of its temperatures, compared with its nearest end",
+}
 
 
 def point_name(system: str, temperature: float) -> str:
@@ -96,7 +101,7 @@ def gain_findings(frontier: Frontier) -> list[str]:
             f"{point_name(gain.system, gain.temperature)} is "
             f"{'above' if gain.difference > 0 else 'below'} the curve of {frontier.baseline} in "
             f"{column.label} at equal {other.label} "
-            f"({_signed(gain.difference, column)}, p = {gain.p_holm:.2g})"
+            f"({_signed(gain.difference, column)}, p = {gain.p_holm:.2g}{_BEYOND[gain.outside]})"
         )
     return found
 
