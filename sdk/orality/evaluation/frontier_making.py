@@ -30,7 +30,7 @@ from orality.evaluation.generation import (
 )
 from orality.evaluation.results import Item
 from orality.evaluation.statistics import holm
-from orality.evaluation.temperatures import AtTemperature
+from orality.evaluation.temperatures import AtTemperature, folder_at
 
 SCORE = "judge"
 Corrected = TypeVar("Corrected", FrontierGain, TemperatureComparison)
@@ -83,6 +83,43 @@ def make_frontier(
         comparisons += _comparisons(others, curve, score, seed)
     points = [_point(point, metrics, seed) for point in found]
     return Frontier(baseline, temperature, points, gains, comparisons)
+
+
+def pool_frontiers(
+    first: Frontier, by_seed: Mapping[str, Sequence[Item]], *, seed: int
+) -> Frontier:
+    """One frontier over runs of several seeds, from each run's `frontier-items.jsonl`.
+
+    An item of each seed is an item of its own, in its prompt. Only scores and diversities are
+    pooled. EvaluationError where runs do not hold the same systems and temperatures as `first`.
+    """
+    metrics: dict[str, Summary] = dict.fromkeys(first.scores, "mean")
+    for name in first.diversities:
+        metrics[name] = "vert" if name.startswith("vert/") else "mean"
+    wanted = {
+        folder_at(point.system, point.temperature): (point.system, point.temperature)
+        for point in first.points
+    }
+    pooled: dict[str, dict[str, list[Item]]] = {folder: {} for folder in wanted}
+    for run, items in by_seed.items():
+        if {item.system for item in items} != wanted.keys():
+            raise EvaluationError(
+                f"seed {run} was not sampled at the same temperatures as the others; evaluate it "
+                "with the same `temperatures` and `frontier`"
+            )
+        for item in items:
+            if item.metric in metrics:
+                of_point = pooled[item.system].setdefault(item.metric, [])
+                of_point.append(replace(item, id=f"{run}/{item.id}"))
+    found = [AtTemperature(*wanted[folder], items) for folder, items in pooled.items()]
+    return make_frontier(
+        found,
+        metrics,
+        first.diversities,
+        baseline=first.baseline,
+        temperature=first.temperature,
+        seed=seed,
+    )
 
 
 def _point(point: AtTemperature, metrics: Mapping[str, Summary], seed: int) -> FrontierPoint:

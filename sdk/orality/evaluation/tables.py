@@ -5,17 +5,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orality.errors import EvaluationError
 from orality.evaluation.columns import SIGNIFICANT, Column, columns, is_best, is_second
 from orality.evaluation.forms import systems_by_metrics, table1, table2
+from orality.evaluation.frontier_making import pool_frontiers
 from orality.evaluation.frontier_tables import frontier_gains, frontier_points
 from orality.evaluation.grid import Grid
 from orality.evaluation.latex import latex
 from orality.evaluation.markdown import markdown
 from orality.evaluation.published import Published
-from orality.evaluation.results import Results, read_items, read_results, write_results
+from orality.evaluation.results import (
+    Item,
+    Results,
+    read_items,
+    read_results,
+    write_results,
+)
 from orality.evaluation.seeds import Run, pool_seeds
 from orality.store.files import atomic_write
 
@@ -136,8 +144,8 @@ def regenerate_tables(
 ) -> list[Path]:
     """Write all tables of a stored run anew, from its `results.json` alone; their paths.
 
-    Several runs of one recipe are pooled over their seeds, from their `items.jsonl`; they need an
-    `out`, which then holds `results.json` as well.
+    Several runs of one recipe are pooled over their seeds, from their `items.jsonl` and, where all
+    have one, `frontier-items.jsonl`; they need an `out`, which then holds `results.json` as well.
     """
     folders = [runs] if isinstance(runs, Path) else list(runs)
     stored = [stored_results(folder) for folder in folders]
@@ -153,6 +161,7 @@ def regenerate_tables(
 
 def _over_seeds(folders: Sequence[Path]) -> Results:
     found: dict[str, Run] = {}
+    swept: dict[str, list[Item]] = {}
     for folder in folders:
         results = read_results(stored_results(folder))
         seed = str(results.settings.get("seed", folder.name))
@@ -161,7 +170,15 @@ def _over_seeds(folders: Sequence[Path]) -> Results:
                 f"two of the runs, {folder} the later, have seed {seed}: runs of different seeds "
                 "are pooled, nothing else"
             )
-        places = (folder / "items.jsonl", folder / "evaluation" / "items.jsonl")
-        items = next((path for path in places if path.is_file()), places[0])
-        found[seed] = (results, read_items(items))
-    return pool_seeds(found)
+        found[seed] = (results, read_items(_stored_items(folder, "items.jsonl")))
+        if results.frontier is not None:
+            swept[seed] = read_items(_stored_items(folder, "frontier-items.jsonl"))
+    pooled, first = pool_seeds(found), next(iter(found.values()))[0].frontier
+    if first is None or swept.keys() != found.keys():
+        return pooled
+    return replace(pooled, frontier=pool_frontiers(first, swept, seed=0))
+
+
+def _stored_items(folder: Path, name: str) -> Path:
+    places = (folder / name, folder / "evaluation" / name)
+    return next((path for path in places if path.is_file()), places[0])

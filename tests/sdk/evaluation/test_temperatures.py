@@ -267,3 +267,32 @@ def test_a_judge_that_says_nothing_leaves_no_gain():
     assert [set(point.values) for point in found.points] == [{BLEU}, {BLEU}]
     with pytest.raises(EvaluationError, match="no temperature"):
         frontier(replace(at("base", 1.0, silent, repeats), system="other"))
+
+
+def test_seeds_are_pooled_prompt_by_prompt(tmp_path):
+    runs = [tmp_path / "one", tmp_path / "two"]
+    found = [evaluate(run, models(), seed=seed).frontier for seed, run in enumerate(runs, 1)]
+    regenerate_tables(runs, out=tmp_path / "pooled")
+    pooled = read_results(tmp_path / "pooled/results.json").frontier
+    # as many samples of each prompt in both runs: the mean of means
+    for mine, (one, two) in zip(
+        pooled.curve, zip(*(f.curve for f in found), strict=True), strict=True
+    ):
+        expected = (one.values[JUDGE].value + two.values[JUDGE].value) / 2
+        assert mine.values[JUDGE].value == pytest.approx(expected)
+        assert (mine.values[JUDGE].n, mine.temperature) == (24, one.temperature)
+    assert [gain.n for gain in pooled.gains] == [6, 6]
+    best = [c.difference for c in pooled.comparisons if c.against == 2.0]
+    each = [c.difference for f in found for c in f.comparisons if c.against == 2.0]
+    assert best == [pytest.approx(np.mean(each))]
+    assert "Across temperatures" in (tmp_path / "pooled/table.md").read_text()
+
+
+def test_seeds_at_other_temperatures_are_not_pooled(tmp_path):
+    evaluate(tmp_path / "one", models(), seed=1)
+    evaluate(tmp_path / "two", models(), seed=2, temperatures=(0.5,))
+    with pytest.raises(EvaluationError, match="same temperatures"):
+        regenerate_tables([tmp_path / "one", tmp_path / "two"], out=tmp_path / "pooled")
+    evaluate(tmp_path / "two", models(), seed=2, temperatures=())
+    regenerate_tables([tmp_path / "one", tmp_path / "two"], out=tmp_path / "pooled")
+    assert read_results(tmp_path / "pooled/results.json").frontier is None
