@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from orality.types import SamplingOptions
 
@@ -281,3 +288,17 @@ class EvaluationOptions(Section):
     further_judges: dict[Label, ComponentChoice] = Field(default_factory=dict)
     """Judges that take no part in rounds, by labels that `metrics` may name; may change after a
     run."""
+    temperature: float | None = Field(None, gt=0)
+    """At which every system is sampled for the main table; None: that of `sampling`."""
+    temperatures: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)
+    """Further ones, at which the pre-trained model is sampled: its curve of score against
+    repetition and diversity, over which other systems must gain; may change after a run."""
+    frontier: Literal["baseline", "all"] = "baseline"
+    """Whether `all` systems are sampled at the further temperatures; may change after a run."""
+
+    @field_validator("temperatures")
+    @classmethod
+    def _distinct(cls, temperatures: list[float]) -> list[float]:
+        if len({f"{t:g}" for t in temperatures}) < len(temperatures):
+            raise ValueError(f"two temperatures are the same, got {temperatures}")
+        return temperatures

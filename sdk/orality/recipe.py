@@ -31,6 +31,7 @@ from orality.options import (
 )
 from orality.plugins import Registry, load
 from orality.tracking.options import TrackerOptions
+from orality.types import SamplingOptions
 
 NOT_FINGERPRINTED = {"cluster", "description", "local_only", "tracking"}
 ROUND_STAGES = ("continuations", "speech", "transcripts", "verdicts", "pairs")
@@ -136,11 +137,20 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """sha256 over everything in the recipe that results can depend on."""
         data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
-        # Nothing depends on them that is stored without saying so.
-        for name in ("metrics", "resynthesis", "further_judges"):
+        # Nothing that is stored depends on them, or it says so itself.
+        for name in ("metrics", "resynthesis", "further_judges", "temperatures", "frontier"):
             data["evaluation"].pop(name)
+        if data["evaluation"]["temperature"] is None:  # as in runs from before there was one
+            del data["evaluation"]["temperature"]
         data["training"].pop("max_kl")  # it only warns
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def evaluation_sampling(self) -> SamplingOptions:
+        """How held-out prompts are continued: as in the rounds, unless the evaluation differs."""
+        temperature = self.evaluation.temperature
+        options = self.sampling.options
+        return options if temperature is None else replace(options, temperature=temperature)
 
     @property
     def feedback(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -268,3 +269,25 @@ def test_a_limit_that_only_warns_does_not_make_another_run():
     data = Recipe.load("toy").model_dump()
     other = Recipe.parse(data | {"training": data["training"] | {"max_kl": 10.0}})
     assert other.fingerprint == Recipe.load("toy").fingerprint
+def evaluated(**changes):
+    data = toy()
+    return Recipe.parse({**data, "evaluation": {**data["evaluation"], **changes}})
+
+
+def test_held_out_prompts_are_sampled_like_the_rounds_unless_told_otherwise():
+    recipe = evaluated(temperatures=[0.5, 1.5])
+    assert recipe.evaluation_sampling == recipe.sampling.options
+    other = evaluated(temperature=0.8)
+    assert other.evaluation_sampling == replace(other.sampling.options, temperature=0.8)
+
+
+def test_further_temperatures_leave_a_run_valid_and_another_temperature_does_not():
+    plain = evaluated(temperatures=[])
+    assert evaluated(temperatures=[0.5], frontier="all").fingerprint == plain.fingerprint
+    assert evaluated(temperatures=[], temperature=0.8).fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize("temperatures", [[0.0], [-1.0], [0.7, 0.7], "warm"])
+def test_temperatures_are_distinct_and_above_zero(temperatures):
+    with pytest.raises(RecipeError, match=r"evaluation\.temperatures"):
+        evaluated(temperatures=temperatures)

@@ -21,6 +21,7 @@ from orality.evaluation.crowdmos import (
 from orality.evaluation.dns_mos import dnsmos
 from orality.evaluation.evaluate import SystemInfo, evaluate_systems
 from orality.evaluation.f0 import f0_of
+from orality.evaluation.frontier import ClusterPoint, Gain, curve_score, gain_over_curve
 from orality.evaluation.further_judges import FurtherJudge
 from orality.evaluation.generation import GenerationMetric, Observation, Spoken
 from orality.evaluation.generation_choices import generation_metrics
@@ -76,9 +77,11 @@ _LAZY = {
 __all__ = [
     "AbxToken",
     "BenchmarkSource",
+    "ClusterPoint",
     "Continuing",
     "EvaluationPrompt",
     "FurtherJudge",
+    "Gain",
     "GenerationMetric",
     "Interval",
     "Observation",
@@ -98,11 +101,13 @@ __all__ = [
     "correlate",
     "crowdmos_interval",
     "csv_table",
+    "curve_score",
     "dnsmos",
     "evaluate_systems",
     "f0_of",
     "find_benchmark",
     "further_judges",
+    "gain_over_curve",
     "generation_metrics",
     "gslm_auto_bleu",
     "holm",

@@ -129,6 +129,7 @@ def compare_systems(
 
     `measured` by system, in order. Holm's correction is made over each of the two families, all
     metrics together, over whole benchmarks only; `groups` also named are a family of their own.
+    `p_holm_column` is corrected over the systems of one metric and group.
     """
     names = list(measured)
     with_baseline = [(name, baseline) for name in names if name != baseline]
@@ -151,8 +152,24 @@ def compare_systems(
                     if comparison is not None:
                         family.append(comparison)
             corrected = holm([item.p_value for item in family])
-            found += [replace(c, p_holm=p) for c, p in zip(family, corrected, strict=True)]
+            by_column = _holm_within_columns(family)
+            found += [
+                replace(item, p_holm=over_all, p_holm_column=over_column)
+                for item, over_all, over_column in zip(family, corrected, by_column, strict=True)
+            ]
     return found
+
+
+def _holm_within_columns(family: Sequence[Comparison]) -> list[float]:
+    """Holm's correction over the comparisons of each metric, in the family's order."""
+    places: dict[str, list[int]] = {}
+    for place, item in enumerate(family):
+        places.setdefault(item.metric, []).append(place)
+    corrected = [0.0] * len(family)
+    for mine in places.values():
+        for place, p in zip(mine, holm([family[i].p_value for i in mine]), strict=True):
+            corrected[place] = p
+    return corrected
 
 
 def _shared(a: Measured, b: Measured) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:

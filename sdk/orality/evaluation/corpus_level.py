@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from orality.evaluation.aggregate import GENERATION, Measured, measure_items
 from orality.evaluation.generation import Summary
 from orality.evaluation.results import Item, Metric
-from orality.evaluation.statistics import Interval, _expanded_tails
+from orality.evaluation.statistics import Interval, cluster_means, expanded_tails
 
 Array = NDArray[np.float64]
 _LEVEL, _RESAMPLES = 0.95, 2000
@@ -33,12 +33,8 @@ def summarize(items: Sequence[Item], summary: Summary, *, seed: int) -> Measured
     if summary == "median-exp":
         value, interval = median(item.value or 0.0 for item in known), None
     else:
-        columns, figure = _COLUMNS[summary], _FIGURES[summary]
-        sums: dict[str, Array] = {}
-        for item in known:
-            row = np.array(columns(item), dtype=np.float64)
-            sums[item.cluster] = sums.get(item.cluster, 0.0) + row
-        table = np.stack(list(sums.values()))
+        figure = figure_of(summary)
+        table = np.stack(list(cluster_rows(known, summary).values()))
         value = float(figure(table.sum(axis=0)))
         if not math.isfinite(value):
             return None
@@ -48,6 +44,24 @@ def summarize(items: Sequence[Item], summary: Summary, *, seed: int) -> Measured
     return Measured(
         Metric(first.system, first.metric, GENERATION, None, value, *counts, interval), {}
     )
+
+
+def cluster_rows(items: Sequence[Item], summary: Summary) -> dict[str, Array]:
+    """One row per cluster of items that have a value; `figure_of` makes the figure of their sum."""
+    known = [item for item in items if item.value is not None]
+    if summary == "mean":
+        means = cluster_means([item.value or 0.0 for item in known], [i.cluster for i in known])
+        return {name: np.array([1.0, mean]) for name, mean in means.items()}
+    rows: dict[str, Array] = {}
+    for item in known:
+        row = np.array(_COLUMNS[summary](item), dtype=np.float64)
+        rows[item.cluster] = rows.get(item.cluster, 0.0) + row
+    return rows
+
+
+def figure_of(summary: Summary) -> Callable[[Array], Array]:
+    """From sums of `cluster_rows`, shape (columns, ...), to the figure, shape (...)."""
+    return _FIGURES[summary]
 
 
 def _interval(table: Array, figure: Callable[[Array], Array], seed: int) -> Interval | None:
@@ -62,8 +76,13 @@ def _interval(table: Array, figure: Callable[[Array], Array], seed: int) -> Inte
     values = values[np.isfinite(values)]  # a draw in which nothing varies has no correlation
     if len(values) < _RESAMPLES // 2:
         return None
-    low, high = np.quantile(values, _expanded_tails(len(table), _LEVEL))
+    low, high = np.quantile(values, expanded_tails(len(table), _LEVEL))
     return Interval("cluster-bootstrap", _LEVEL, float(low), float(high))
+
+
+def _of_mean(sums: Array) -> Array:
+    count, total = sums
+    return np.asarray(total / count)
 
 
 def _of_vert(sums: Array) -> Array:
@@ -99,6 +118,7 @@ _COLUMNS: dict[Summary, Callable[[Item], Sequence[float]]] = {
     "pearson": _pair,
 }
 _FIGURES: dict[Summary, Callable[[Array], Array]] = {
+    "mean": _of_mean,
     "vert": _of_vert,
     "token-mean": _of_tokens,
     "std": _of_std,

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from orality.errors import EvaluationError
 from orality.evaluation.aggregate import Measured, compare_systems
 from orality.evaluation.benchmarks import BenchmarkSource, choose
 from orality.evaluation.continuations import Continuing, EvaluationPrompt
+from orality.evaluation.frontier_making import make_frontier, with_diversity
 from orality.evaluation.further_judges import FurtherJudge
 from orality.evaluation.generation import GenerationMetric
 from orality.evaluation.generation_choices import DEFAULT, generation_metrics
@@ -26,12 +27,19 @@ from orality.evaluation.results import Item, Results, System, write_items, write
 from orality.evaluation.resynthesis import measure_resynthesis
 from orality.evaluation.swuggy import IN_VOCABULARY
 from orality.evaluation.tables import write_tables
+from orality.evaluation.temperatures import (
+    AtTemperature,
+    check_temperatures,
+    items_of,
+    observe_temperatures,
+)
 from orality.evaluation.units import spec_name, units_of_files
 from orality.progress import Progress, silent
 from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
 from orality.store import Run
 from orality.types import SamplingOptions, UnitSpec
 
+FrontierSystems = Literal["baseline", "all"]
 CONVENTIONS = ("no_bos", "bos_eos")
 
 
@@ -68,6 +76,8 @@ def evaluate_systems(
     metrics: Sequence[str | Mapping[str, Any] | GenerationMetric] = DEFAULT,
     further_judges: Mapping[str, FurtherJudge] | None = None,
     resynthesis: bool = False,
+    temperatures: Sequence[float] = (),
+    frontier: FrontierSystems = "baseline",
     reads: frozenset[str] = frozenset({"text"}),
     scale: tuple[float, float] = (-math.inf, math.inf),
     judge_name: str = "judge",
@@ -85,12 +95,15 @@ def evaluate_systems(
     transcriber, and no prompts need no judge. `metrics` of the continuations: names, names with
     settings, or metrics of one's own; `further_judges` are those that metrics name. With
     `resynthesis`, the prompts' recordings also go through units and back, and the settings hold the
-    error rates, which are the stack's and no system's. `details` are added to the settings.
+    error rates, which are the stack's and no system's. At further `temperatures` the baseline is
+    sampled, or with `frontier="all"` every system, for the results' `frontier`; that of `sampling`
+    is the main table's. `details` are added to the settings.
 
-    Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`, items.jsonl,
-    results.json, table.md, table.csv, table.tex. What a killed evaluation left there is not done
-    again; files made with other settings raise EvaluationError. Every system is tested against
-    `baseline`, and every later one against its predecessor.
+    Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`,
+    `<system>/temperature-<t>/samples/`, items.jsonl, frontier-items.jsonl, results.json, table.md,
+    table.csv, table.tex. What a killed evaluation left there is not done again; files made with
+    other settings raise EvaluationError. Every system is tested against `baseline`, and every
+    later one against its predecessor.
     """
     if prompts and judge is None:
         raise EvaluationError("continuations of prompts need a judge; give one, or no prompts")
@@ -112,13 +125,16 @@ def evaluate_systems(
         how.check(prompts)
     if resynthesis and (not prompts or vocoder is None or transcriber is None):
         raise EvaluationError("resynthesis needs prompts, a vocoder and a transcriber")
+    check_temperatures(temperatures)
     measured_by = _metrics(metrics, how, further_judges or {}) if how else []
+    swept_by, diversities = with_diversity(measured_by, how.names) if how else ([], [])
     chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
     with Run(out).lock():
         files = [f for pairs in chosen.values() for p in pairs for f in (p.positive, p.negative)]
         encoded = units_of_files(files, tokenizer, cache=out / "units.jsonl", progress=progress)
         measured: dict[str, list[Measured]] = {}
         items: list[Item] = []
+        swept: list[AtTemperature] = []
         for name, build in systems.items():
             facts = (info or {}).get(name, SystemInfo())
             model = _once(name, build, tokenizer.unit_spec)
@@ -133,7 +149,10 @@ def evaluate_systems(
                 }
                 work.likelihood(column, source.kind, pairs, encoded, settings, normalize)
             if prompts and how:
-                work.generation(prompts, how, measured_by)
+                spoken = work.generation(prompts, how, measured_by)
+                if temperatures:
+                    also = temperatures if frontier == "all" or name == baseline else ()
+                    swept += observe_temperatures(work, spoken, prompts, how, swept_by, also)
             measured[name] = work.measured
             items += work.items
         results = Results(
@@ -158,12 +177,25 @@ def evaluate_systems(
                 "resynthesis": _resynthesis(prompts, how, tokenizer, out)
                 if resynthesis and how
                 else None,
+                "temperatures": list(temperatures) if prompts else [],
                 **(details or {}),
             },
             recipe=recipe,
             provenance=provenance(),
+            frontier=make_frontier(
+                swept,
+                {metric.id: metric.summary for metric in swept_by},
+                [metric.id for metric in diversities],
+                baseline=baseline,
+                temperature=how.sampling.temperature,
+                seed=seed,
+            )
+            if swept and how
+            else None,
         )
         write_items(out / "items.jsonl", items)
+        if swept:
+            write_items(out / "frontier-items.jsonl", items_of(swept))
         write_results(out / "results.json", results)
         write_tables(out, results)
     return results

@@ -211,6 +211,14 @@ def _legend(results: Results, column: Column) -> str:
     ]
     if any(unpaired):
         text += f", without counterpart {_span(sorted(set(unpaired)))}"
+    corrected = [
+        f"{c.a} {c.p_holm_column:.2g}"
+        for c in results.comparisons
+        if (c.metric, c.group, c.b) == (column.metric, column.group, results.baseline)
+        and c.p_holm_column is not None
+    ]
+    if corrected:
+        text += f"; p after Holm within this column: {', '.join(corrected)}"
     return text
 
 

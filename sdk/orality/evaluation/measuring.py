@@ -82,7 +82,7 @@ class Measuring:
         prompts: Sequence[EvaluationPrompt],
         how: Continuing,
         metrics: Sequence[GenerationMetric] | None = None,
-    ) -> None:
+    ) -> Spoken:
         """Continue and judge prompts, and measure what came of it; the default are Table 1's.
 
         A metric without any value has no figure, which a warning says.
@@ -108,6 +108,7 @@ class Measuring:
                 logger.warning("%s: no sample has a value of %s", self.name, metric.id)
             if found is not None or not metric.optional:
                 self.items += mine
+        return spoken
 
 
 def metric_id(column: str, normalize: str, convention: str) -> str:

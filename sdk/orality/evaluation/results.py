@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orality.errors import EvaluationError
+from orality.evaluation.frontier_results import Frontier, read_frontier
 from orality.evaluation.statistics import Interval
 from orality.store.files import atomic_write, write_json
 
@@ -77,7 +78,8 @@ class Comparison:
     `n_unpaired`: items (or, where items have no counterpart, clusters) that only one of them has.
 
     `p_holm`: corrected over all metrics and systems compared in the same way (with the baseline,
-    or each with its predecessor).
+    or each with its predecessor). `p_holm_column`: corrected over those systems within this metric
+    and group alone; None in files written before there was one.
     """
 
     metric: str
@@ -92,13 +94,15 @@ class Comparison:
     test: str
     n: int
     n_unpaired: int = 0
+    p_holm_column: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """Everything that goes into `results.json`.
 
-    `provenance`: the versions, commit and command that made it.
+    `provenance`: the versions, commit and command that made it. `frontier`: systems across
+    temperatures, None where one temperature was sampled.
     """
 
     systems: Sequence[System]
@@ -107,6 +111,7 @@ class Results:
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    frontier: Frontier | None = None
 
     @property
     def baseline(self) -> str:
@@ -138,6 +143,7 @@ class Results:
             "comparisons": [asdict(item) for item in self.comparisons],
             "settings": dict(self.settings),
             "provenance": dict(self.provenance),
+            "frontier": None if self.frontier is None else asdict(self.frontier),
         }
 
 
@@ -166,6 +172,7 @@ def read_results(path: Path) -> Results:
             settings=data["settings"],
             recipe=data["recipe"],
             provenance=data.get("provenance", {}),
+            frontier=read_frontier(data.get("frontier")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{path} cannot be read as results: {error}") from error

@@ -91,7 +91,7 @@ def bootstrap_interval(
     means = _resampled_means(data, resamples, np.random.default_rng(seed))
     if transform is not None:
         means = transform(means)
-    low, high = np.quantile(means, _expanded_tails(len(data), level))
+    low, high = np.quantile(means, expanded_tails(len(data), level))
     return Interval("cluster-bootstrap", level, float(low), float(high))
 
 
@@ -139,7 +139,7 @@ def paired_interval(
     means = [_resampled_means(x, resamples, np.random.default_rng(seed)) for x in (left, right)]
     if transform is not None:
         means = [transform(x) for x in means]
-    low, high = np.quantile(means[0] - means[1], _expanded_tails(len(left), level))
+    low, high = np.quantile(means[0] - means[1], expanded_tails(len(left), level))
     return Interval("paired-cluster-bootstrap", level, float(low), float(high))
 
 
@@ -201,7 +201,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _expanded_tails(count: int, level: float) -> tuple[float, float]:
+def bootstrap_p(draws: NDArray[np.float64], count: int) -> float:
+    """Two-sided p-value that a statistic is 0, from its bootstrap's draws over `count` clusters.
+
+    It is 1 minus the level at which the interval of `expanded_tails` would just reach 0, so that it
+    is below 0.05 where the 95 % interval excludes 0; never below what the draws can resolve.
+    """
+    reached = 1 + min(int(np.sum(draws <= 0)), int(np.sum(draws >= 0)))
+    share = min(0.5, reached / (len(draws) + 1))
+    quantile = float(stats.norm.ppf(share)) * math.sqrt((count - 1) / count)
+    return min(1.0, 2 * float(stats.t.cdf(quantile, count - 1)))
+
+
+def expanded_tails(count: int, level: float) -> tuple[float, float]:
+    """The two shares at which a percentile interval of `count` clusters is read off the draws."""
     quantile = math.sqrt(count / (count - 1)) * stats.t.ppf((1 - level) / 2, count - 1)
     tail = float(stats.norm.cdf(quantile))
     return tail, 1 - tail

@@ -5,16 +5,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orality.errors import EvaluationError
 from orality.evaluation.columns import SIGNIFICANT, Column, columns, is_best, is_second
 from orality.evaluation.forms import systems_by_metrics, table1, table2
+from orality.evaluation.frontier_making import pool_frontiers
+from orality.evaluation.frontier_tables import frontier_gains, frontier_points
 from orality.evaluation.grid import Grid
 from orality.evaluation.latex import latex
 from orality.evaluation.markdown import markdown
 from orality.evaluation.published import Published
-from orality.evaluation.results import Results, read_items, read_results, write_results
+from orality.evaluation.results import (
+    Item,
+    Results,
+    read_items,
+    read_results,
+    write_results,
+)
 from orality.evaluation.seeds import Run, pool_seeds
 from orality.store.files import atomic_write
 
@@ -34,7 +43,8 @@ __all__ = [
 
 _CSV_COLUMNS = (
     "system", "metric", "benchmark", "group", "value", "ci_low", "ci_high", "sd", "seeds", "n",
-    "n_failed", "n_ties", "n_unpaired", "source", "difference", "p_value", "p_holm", "test",
+    "n_failed", "n_ties", "n_unpaired", "source", "difference", "p_value", "p_holm",
+    "p_holm_column", "test",
 )  # fmt: skip
 
 
@@ -70,6 +80,8 @@ def csv_table(results: Results, published: Published | None = None) -> str:
                 "difference": test.difference, "p_value": test.p_value, "p_holm": test.p_holm,
                 "test": test.test, "n_unpaired": test.n_unpaired,
             }  # fmt: skip
+            if test.p_holm_column is not None:
+                row["p_holm_column"] = test.p_holm_column
         if item.sd is not None:
             row["sd"] = item.sd
         row["seeds"] = " ".join(f"{seed}:{value}" for seed, value in item.seeds.items())
@@ -90,7 +102,8 @@ def write_tables(
     """Write `table`, `table1` and `table2` as .md and .tex, and all figures as `table.csv`.
 
     `table` has systems by metrics, `table1` and `table2` are in the forms of Align-SLM's; `group`
-    heads our systems among `published` ones.
+    heads our systems among `published` ones. Where systems were sampled at several temperatures,
+    `table.md` has them below, and `frontier.tex`.
     """
     grids: dict[str, Grid] = {
         "table": systems_by_metrics(results),
@@ -101,6 +114,13 @@ def write_tables(
     for name, grid in grids.items():
         told = f"% needs booktabs. {grid.caption} Underlined: the second best, likewise.\n"
         texts |= {f"{name}.md": markdown(grid), f"{name}.tex": told + latex(grid)}
+    if results.frontier is not None:
+        points, gains = frontier_points(results.frontier), frontier_gains(results.frontier)
+        below = f"\n## Across temperatures\n\n{markdown(points)}\n{markdown(gains)}"
+        texts["table.md"] += below
+        texts["frontier.tex"] = "".join(
+            f"% needs booktabs. {grid.caption}\n{latex(grid)}" for grid in (points, gains)
+        )
     for name, text in texts.items():
         data = text.encode()
         atomic_write(out / name, lambda file, data=data: file.write(data))  # type: ignore[misc]
@@ -124,8 +144,8 @@ def regenerate_tables(
 ) -> list[Path]:
     """Write all tables of a stored run anew, from its `results.json` alone; their paths.
 
-    Several runs of one recipe are pooled over their seeds, from their `items.jsonl`; they need an
-    `out`, which then holds `results.json` as well.
+    Several runs of one recipe are pooled over their seeds, from their `items.jsonl` and, where all
+    have one, `frontier-items.jsonl`; they need an `out`, which then holds `results.json` as well.
     """
     folders = [runs] if isinstance(runs, Path) else list(runs)
     stored = [stored_results(folder) for folder in folders]
@@ -141,6 +161,7 @@ def regenerate_tables(
 
 def _over_seeds(folders: Sequence[Path]) -> Results:
     found: dict[str, Run] = {}
+    swept: dict[str, list[Item]] = {}
     for folder in folders:
         results = read_results(stored_results(folder))
         seed = str(results.settings.get("seed", folder.name))
@@ -149,7 +170,15 @@ def _over_seeds(folders: Sequence[Path]) -> Results:
                 f"two of the runs, {folder} the later, have seed {seed}: runs of different seeds "
                 "are pooled, nothing else"
             )
-        places = (folder / "items.jsonl", folder / "evaluation" / "items.jsonl")
-        items = next((path for path in places if path.is_file()), places[0])
-        found[seed] = (results, read_items(items))
-    return pool_seeds(found)
+        found[seed] = (results, read_items(_stored_items(folder, "items.jsonl")))
+        if results.frontier is not None:
+            swept[seed] = read_items(_stored_items(folder, "frontier-items.jsonl"))
+    pooled, first = pool_seeds(found), next(iter(found.values()))[0].frontier
+    if first is None or swept.keys() != found.keys():
+        return pooled
+    return replace(pooled, frontier=pool_frontiers(first, swept, seed=0))
+
+
+def _stored_items(folder: Path, name: str) -> Path:
+    places = (folder / name, folder / "evaluation" / name)
+    return next((path for path in places if path.is_file()), places[0])

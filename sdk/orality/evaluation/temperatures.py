@@ -1,9 +1,10 @@
-"""One system at several sampling temperatures: the points of GSLM's trade-off."""
+"""Systems at several sampling temperatures: one folder of samples for each."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,109 @@ from orality.errors import EvaluationError
 from orality.evaluation.continuations import Continuing, EvaluationPrompt, continue_prompts
 from orality.evaluation.corpus_level import summarize
 from orality.evaluation.generation import GenerationMetric, Spoken, diversity, judged_perplexity
+from orality.evaluation.measuring import Measuring
 from orality.evaluation.observing import observe
+from orality.evaluation.results import Item
 from orality.evaluation.tradeoff import TEMPERATURES, TemperaturePoint
 from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
+
+
+@dataclass(frozen=True, slots=True)
+class AtTemperature:
+    """One system's items at one temperature, by metric id; `Item.system` is `folder_at`'s."""
+
+    system: str
+    temperature: float
+    items: Mapping[str, Sequence[Item]]
+
+
+def items_of(found: Sequence[AtTemperature]) -> list[Item]:
+    """All items, in order."""
+    return [item for point in found for items in point.items.values() for item in items]
+
+
+def folder_at(system: str, temperature: float) -> str:
+    """Where a system's samples at a temperature lie, relative to the evaluation's folder."""
+    return f"{system}/temperature-{temperature:g}"
+
+
+def check_temperatures(temperatures: Sequence[float]) -> None:
+    """EvaluationError for temperatures that are not above 0 or would share a folder."""
+    bad = [t for t in temperatures if not (math.isfinite(t) and t > 0)]
+    if bad:
+        raise EvaluationError(f"temperatures are above 0, got {list(temperatures)}")
+    if len({f"{t:g}" for t in temperatures}) < len(temperatures):
+        raise EvaluationError(f"two temperatures are the same, got {list(temperatures)}")
+
+
+def spoken_at(
+    slm: Callable[[], SpeechLM],
+    prompts: Sequence[EvaluationPrompt],
+    how: Continuing,
+    temperature: float,
+    *,
+    out: Path,
+    system: str,
+    settings: Mapping[str, Any],
+    progress: Progress = silent,
+) -> Spoken:
+    """A system's continuations at a temperature, stored in `out`/`folder_at` and not drawn again.
+
+    Seeds are those of every other system and temperature.
+    """
+    samples = continue_prompts(
+        slm,
+        prompts,
+        replace(how, sampling=replace(how.sampling, temperature=temperature)),
+        out=out,
+        system=folder_at(system, temperature),
+        settings=settings,
+        progress=progress,
+    )
+    return Spoken(samples, {prompt.id: prompt for prompt in prompts}, out)
+
+
+def observe_temperatures(
+    work: Measuring,
+    spoken: Spoken,
+    prompts: Sequence[EvaluationPrompt],
+    how: Continuing,
+    metrics: Sequence[GenerationMetric],
+    temperatures: Sequence[float],
+) -> list[AtTemperature]:
+    """One system's items at its evaluation's own temperature and at further ones.
+
+    `spoken` was said at its own, and what is known of it is not measured again.
+    """
+    own = how.sampling.temperature
+    known: dict[str, list[Item]] = {}
+    for item in work.items:
+        known.setdefault(item.metric, []).append(item)
+    found = {
+        metric.id: known.get(metric.id) or observe(metric, spoken, work.name, work.fingerprint)
+        for metric in metrics
+    }
+    name = folder_at(work.name, own)
+    moved = {key: [replace(item, system=name) for item in some] for key, some in found.items()}
+    points = [AtTemperature(work.name, own, moved)]
+    for temperature in temperatures:
+        if f"{temperature:g}" == f"{own:g}":
+            continue
+        name = folder_at(work.name, temperature)
+        said = spoken_at(
+            work.model,
+            prompts,
+            how,
+            temperature,
+            out=work.out,
+            system=work.name,
+            settings={"system": work.fingerprint},
+            progress=work.progress,
+        )
+        items = {metric.id: observe(metric, said, name, work.fingerprint) for metric in metrics}
+        points.append(AtTemperature(work.name, temperature, items))
+    return points
 
 
 def sweep_temperatures(
@@ -37,25 +137,24 @@ def sweep_temperatures(
     judge's if not given. `settings` name what the system is. Raises EvaluationError for a
     temperature that is not positive, or at which nothing was said.
     """
-    if not temperatures or min(temperatures) <= 0:
-        raise EvaluationError(f"temperatures are above 0, got {list(temperatures)}")
+    check_temperatures(temperatures)
+    if not temperatures:
+        raise EvaluationError("a sweep needs one temperature or more")
     how.check(prompts)
     measure = (perplexity or judged_perplexity(how.names), diversity(how.names))
     points = []
     for temperature in temperatures:
-        name = f"{system}/temperature-{temperature:g}"
-        sampling = replace(how.sampling, temperature=temperature)
-        samples = continue_prompts(
+        spoken = spoken_at(
             slm,
             prompts,
-            replace(how, sampling=sampling),
+            how,
+            temperature,
             out=out,
-            system=name,
+            system=system,
             settings=settings or {},
             progress=progress,
         )
-        spoken = Spoken(samples, {prompt.id: prompt for prompt in prompts}, out)
-        values = []
+        name, values = folder_at(system, temperature), []
         for metric in measure:
             found = summarize(observe(metric, spoken, name, None), metric.summary, seed=seed)
             if found is None:

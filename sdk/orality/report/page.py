@@ -18,6 +18,7 @@ from orality.report.distributions import repetition, system_scores, true_repetit
 from orality.report.drawn_lines import outlines, track_figure
 from orality.report.examples import Extremes, extremes
 from orality.report.figures import Figure
+from orality.report.frontier_view import frontier_view
 from orality.report.golden_gap import GoldenGap
 from orality.report.golden_view import golden_view
 from orality.report.listening import Listening, of_evaluation, of_rounds
@@ -79,6 +80,9 @@ def render(
         started=str(run.manifest.get("started") or ""),
         summary=_summary(run, len(usable)),
         results=results,
+        frontier=frontier_view(run.results.frontier)
+        if run.results and run.results.frontier
+        else None,
         curriculum=[track_figure(track) for track in tracks_of(run)],
         held_out=_held_out(run),
         yields=[row for row in yields if row.used],

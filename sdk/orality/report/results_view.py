@@ -189,5 +189,6 @@ def _test_row(item: Comparison, shown: Sequence[Column]) -> list[str]:
         interval = f"{low} to {high}"
     return [
         column.label, item.a, item.b, signed(item.difference * column.scale, column.digits),
-        interval, f"{item.p_value:.4f}", f"{item.p_holm:.4f}", item.test, str(item.n),
+        interval, f"{item.p_value:.4f}", f"{item.p_holm:.4f}",
+        "" if item.p_holm_column is None else f"{item.p_holm_column:.4f}", item.test, str(item.n),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orality.errors import EvaluationError
-from orality.evaluation.aggregate import compare, measure_accuracy, measure_items
+from orality.evaluation.aggregate import compare, compare_systems, measure_accuracy, measure_items
 from orality.evaluation.likelihood import PairOutcome, accuracy
 from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.results import Item
@@ -67,3 +67,39 @@ def test_samples_are_paired_by_prompt():
 def test_a_sample_without_a_prompt_is_an_error():
     with pytest.raises(EvaluationError, match="no cluster"):
         measure_items([Item("a", "s", "judge/j", 3.0, "")], benchmark="prompts", seed=0)
+
+
+def test_holm_is_also_corrected_within_a_column():
+    def scores(system, metric, values):
+        items = [Item(f"p{i}", system, metric, v, f"p{i}") for i, v in enumerate(values)]
+        return measure_items(items, benchmark="prompts", seed=0)
+
+    def system(name, judged, mos):
+        return [scores(name, "judge/j", judged), scores(name, "mos/m", mos)]
+
+    found = compare_systems(
+        {
+            "base": system("base", [0] * 6, [0] * 6),
+            "one": system("one", [1] * 6, [1, 1, 1, 1, 0, 0]),
+            "two": system("two", [1] * 5 + [0], [0] * 6),
+        },
+        "base",
+        seed=0,
+    )
+    against_base = {(c.metric, c.a): c for c in found if c.b == "base"}
+    # signs of k equal differences: p = 2 / 2^k
+    assert {key: c.p_value for key, c in against_base.items()} == {
+        ("judge/j", "one"): 2 / 64, ("judge/j", "two"): 2 / 32,
+        ("mos/m", "one"): 2 / 16, ("mos/m", "two"): 1.0,
+    }  # fmt: skip
+    # of four: 4 x 2/64, 3 x 2/32, 2 x 2/16, 1; of two in a column: 2 x the lower, then the other
+    assert {key: c.p_holm for key, c in against_base.items()} == {
+        ("judge/j", "one"): 0.125, ("judge/j", "two"): 0.1875,
+        ("mos/m", "one"): 0.25, ("mos/m", "two"): 1.0,
+    }  # fmt: skip
+    assert {key: c.p_holm_column for key, c in against_base.items()} == {
+        ("judge/j", "one"): 0.0625, ("judge/j", "two"): 0.0625,
+        ("mos/m", "one"): 0.25, ("mos/m", "two"): 1.0,
+    }  # fmt: skip
+    # one test in turn (two after one) and column: nothing to correct
+    assert [c.p_holm_column == c.p_value for c in found if c.b == "one"] == [True, True]

@@ -27,7 +27,7 @@ def test_the_example_runs(capsys):
 
 def test_the_sections_of_recipes_are_read():
     found = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", GUIDE, re.S)]
-    assert len(found) == 2
+    assert len(found) == 3
     for section in found:
         EvaluationOptions.model_validate(section["evaluation"])
 

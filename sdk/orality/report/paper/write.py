@@ -10,6 +10,7 @@ from orality.report.distributions import repetition, round_scores, system_scores
 from orality.report.golden_gap import GoldenGap
 from orality.report.paper.clouds import separations_table, write_clouds
 from orality.report.paper.curves import write_curriculum, write_training
+from orality.report.paper.frontier import write_frontier
 from orality.report.paper.histograms import write_histograms
 from orality.report.paper.systems import write_systems
 from orality.report.paper.table import csv_text
@@ -40,6 +41,8 @@ def write_figures(run: RunData, folder: Path, gap: GoldenGap | None) -> list[Pat
         shown = columns(run.results)
         if shown:
             written += write_systems(folder, "systems", run.results, shown, str(baseline))
+        if run.results.frontier is not None and run.results.frontier.gains:
+            written += write_frontier(folder, "frontier", run.results.frontier)
     trainings = preference_trainings(run)
     if trainings:
         written += write_training(folder, "training", trainings)
