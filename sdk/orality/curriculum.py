@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orality.adoption import adopt_round
 from orality.errors import RecipeError, TrainingError
 from orality.factory import Workers
-from orality.feedback import read_pairs
+from orality.feedback import Prompts, read_pairs
 from orality.measure import measure_systems
 from orality.options import Threshold, Thresholds
 from orality.progress import Progress, silent
@@ -49,7 +50,8 @@ def align(
         for number, thresholds in enumerate(session.recipe.rounds, start=1):
             name = f"round-{number}"
             if session.finished(name) is None:
-                pairs = make_round(session, prompts, name, thresholds, adapters)
+                shards = _shards(session, prompts, number)
+                pairs = make_round(session, prompts, name, thresholds, adapters, shards)
                 if adapters and not read_pairs(pairs, "train"):
                     logger.warning(
                         "round %d leaves no pairs to train on (thresholds %s), so the curriculum "
@@ -60,11 +62,28 @@ def align(
                     )
                     break
             adapters.append(session.train_round(name, adapters))
-        session.combine(adapters)
+            if not adopt_round(session, prompts, name, adapters):
+                adapters.pop()
+        if adapters:
+            session.combine(adapters)
         train_baselines(session, prompts)
         results = measure_systems(session, prompts)
         session.report()
     return results
+
+
+def _shards(session: Session, prompts: Prompts, number: int) -> list[str]:
+    """The prompts of one round, from 1, and all that choose its best step."""
+    train, dev = prompts.shards("train"), prompts.shards("dev")
+    rounds = len(session.recipe.rounds)
+    if session.recipe.curriculum.prompts == "new":
+        if len(train) < rounds:
+            raise RecipeError(
+                f"curriculum.prompts is new, but {rounds} rounds cannot share {len(train)} shards "
+                "of train prompts; lower shard_size, or raise corpus.max_prompts"
+            )
+        train = train[number - 1 :: rounds]
+    return [*train, *dev]
 
 
 def build_pairs(
@@ -83,7 +102,9 @@ def build_pairs(
     session = Session(recipe, out, progress, workers, trackers)
     with session.open():
         thresholds = session.recipe.rounds[0]
-        pairs = make_round(session, prompts_of(session), "round-1", thresholds, [])
+        prompts = prompts_of(session)
+        shards = _shards(session, prompts, 1)
+        pairs = make_round(session, prompts, "round-1", thresholds, [], shards)
         with session.tracked("round-1").opened():
             pass  # what the thresholds yield
         return pairs

@@ -17,8 +17,9 @@ from orality.evaluation import (
 )
 from orality.feedback import Prompts
 from orality.rounds import max_new_units
-from orality.session import PRETRAINED, Session, units_of
+from orality.session import Session, units_of
 from orality.store import atomic_write
+from orality.systems import PRETRAINED
 from orality.tracked_figures import result_figures
 
 

@@ -254,6 +254,16 @@ class TrainingOptions(Section):
         return self
 
 
+class CurriculumOptions(Section):
+    """How rounds follow each other; their thresholds are in `rounds`."""
+
+    prompts: Literal["all", "new"] = "all"
+    """Whether every round continues all train prompts, or each its own part of them."""
+    adopt: Literal["always", "better"] = "always"
+    """`better`: the policy of a round is kept if the dev prompts' continuations score higher than
+    before it; else the next round starts from the policy before."""
+
+
 class Baselines(Section):
     """Further systems to compare with, as in Align-SLM's Table 1."""
 

@@ -19,6 +19,7 @@ from orality.options import (
     Baselines,
     ComponentChoice,
     CorpusOptions,
+    CurriculumOptions,
     EvaluationOptions,
     Label,
     Pool,
@@ -34,6 +35,7 @@ from orality.tracking.options import TrackerOptions
 from orality.types import SamplingOptions
 
 NOT_FINGERPRINTED = {"cluster", "description", "local_only", "tracking"}
+SUPERSEDED = {"rounds", "selection", "curriculum", "training", "baselines"}
 ROUND_STAGES = ("continuations", "speech", "transcripts", "verdicts", "pairs")
 
 
@@ -59,6 +61,7 @@ class Recipe(Section):
     sampling: SamplingSection = SamplingSection()
     selection: SelectionOptions = SelectionOptions()
     rounds: list[Thresholds] = Field(min_length=1)
+    curriculum: CurriculumOptions = CurriculumOptions()
     training: TrainingOptions
     baselines: Baselines = Baselines()
     evaluation: EvaluationOptions = EvaluationOptions()
@@ -135,14 +138,19 @@ class Recipe(Section):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over everything in the recipe that results can depend on."""
-        data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED)
+        """sha256 over what a run folder depends on as a whole.
+
+        Selection and training are not in it: a run goes on with others, and `superseding` moves
+        away what followed from the old ones.
+        """
+        data = self.model_dump(mode="json", exclude=NOT_FINGERPRINTED | SUPERSEDED)
+        if self.curriculum.prompts != "all":  # which prompts a round holds
+            data["curriculum"] = self.curriculum.prompts
         # Nothing that is stored depends on them, or it says so itself.
         for name in ("metrics", "resynthesis", "further_judges", "temperatures", "frontier"):
             data["evaluation"].pop(name)
         if data["evaluation"]["temperature"] is None:  # as in runs from before there was one
             del data["evaluation"]["temperature"]
-        data["training"].pop("max_kl")  # it only warns
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -155,8 +163,7 @@ class Recipe(Section):
     @property
     def feedback(self) -> dict[str, Any]:
         """What the stored stages of a round depend on, as plain data."""
-        after = {"rounds", "selection", "training", "baselines", "evaluation"}
-        return self.model_dump(mode="json", exclude=after | NOT_FINGERPRINTED)
+        return self.model_dump(mode="json", exclude={"evaluation"} | SUPERSEDED | NOT_FINGERPRINTED)
 
     @property
     def choices(self) -> dict[str, ComponentChoice]:

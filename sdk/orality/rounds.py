@@ -12,6 +12,8 @@ from orality.errors import StoreError
 from orality.factory import Job, Ledger, Made, RoundOrder, Worker
 from orality.feedback import (
     Prompts,
+    Round,
+    Selection,
     SelectionRule,
     collect_prompts,
     groups_of,
@@ -22,7 +24,8 @@ from orality.feedback import (
 )
 from orality.options import Thresholds
 from orality.recipe import Recipe
-from orality.session import BASELINES, Session
+from orality.session import Session
+from orality.systems import BASELINES
 
 logger = logging.getLogger(__name__)
 
@@ -56,43 +59,71 @@ def make_round(
     name: str,
     thresholds: Thresholds,
     adapters: Sequence[Path],
+    shards: Sequence[str] | None = None,
 ) -> Path:
-    """Make a round's pairs, sampled from the policy of `adapters`; returns their folder."""
+    """Make a round's pairs, sampled from the policy of `adapters`; returns their folder.
+
+    `shards`: of prompts; all of train and dev for None.
+    """
     rule = session.rule(thresholds)
+    shards = prompts.shards("train", "dev") if shards is None else shards
+    work, ledger = _judge(session, prompts, name, adapters, shards, rule.fixed)
+    stored = resolve(rule, session.run.path, name)
+    folder = work.folder / "pairs"
+    if rule.fixed is not None:  # then the workers have made the pairs
+        note_selection(folder, stored)
+        return folder
+    began, used = time.monotonic(), stored.selection
+    made = reselect(work, stored, folder)
+    logger.info(
+        "%s: thresholds %.3g and %.3g, a gap of %.2g and auto-BLEU up to %.2g, by which %d of %d "
+        "prompts give a pair",
+        name, used.rejected, used.chosen, used.min_gap, used.max_auto_bleu, stored.pairing,
+        stored.prompts,
+    )  # fmt: skip
+    seconds = time.monotonic() - began
+    ledger.add(Made(stage="pairs", shards=tuple(shards), rows=made, seconds=seconds))
+    return folder
+
+
+def judge_policy(
+    session: Session, prompts: Prompts, name: str, adapters: Sequence[Path], *, split: str
+) -> Path:
+    """Continue the prompts of one split with the policy of `adapters`, and judge what it says.
+
+    Returns the folder `name` of the run, which holds the stages of a round without pairs.
+    """
+    work, _ = _judge(session, prompts, name, adapters, prompts.shards(split), None)
+    return work.folder
+
+
+def _judge(
+    session: Session,
+    prompts: Prompts,
+    name: str,
+    adapters: Sequence[Path],
+    shards: Sequence[str],
+    selection: Selection | None,
+) -> tuple[Round, Ledger]:
+    """Have the stages of a round made; pairs are among them where there is a selection."""
     order = session.order(
         RoundOrder(
             name=name,
             adapters=tuple(str(path.relative_to(session.run.path)) for path in adapters),
             counts=prompts.counts,
             max_new_units=max_new_units(session, prompts),
-            selection=rule.fixed,
+            selection=selection,
         )
     )
     work = Worker(order, lambda event: None, session.components).round
-    shards = prompts.shards("train", "dev")
     left = {stage: work.missing(stage, shards) for stage in work.stages}
-    totals = {stage: work.expected(stage) for stage in work.stages}
+    totals = {stage: work.expected(stage, shards) for stage in work.stages}
     done = {stage: totals[stage] - work.expected(stage, left[stage]) for stage in work.stages}
     ledger = Ledger(session.run.path, name, totals, done, session.progress)
     todo = {shard for missing in left.values() for shard in missing}
     groups = groups_of(work, [shard for shard in shards if shard in todo])
     session.work(order, [Job(group) for group in groups], ledger)
-    folder = work.folder / "pairs"
-    if rule.fixed is None:
-        began = time.monotonic()
-        stored = resolve(rule, session.run.path, name)
-        made = reselect(work, stored, folder)
-        logger.info(
-            "%s: thresholds %g and %g, a gap of %g and auto-BLEU up to %g, by which %d of %d "
-            "prompts give a pair",
-            name, stored.selection.rejected, stored.selection.chosen, stored.selection.min_gap,
-            stored.selection.max_auto_bleu, stored.pairing, stored.prompts,
-        )  # fmt: skip
-        seconds = time.monotonic() - began
-        ledger.add(Made(stage="pairs", shards=tuple(shards), rows=made, seconds=seconds))
-    else:
-        note_selection(folder, resolve(rule, session.run.path, name))
-    return folder
+    return work, ledger
 
 
 def max_new_units(session: Session, prompts: Prompts) -> int:

@@ -35,16 +35,15 @@ from orality.plugins import load
 from orality.progress import Progress
 from orality.protocols import SpeechLM
 from orality.recipe import Recipe, kind_of
-from orality.store import Run
+from orality.store import Run, read_json
+from orality.superseding import set_aside
+from orality.systems import ADOPTION, BASELINES, PRETRAINED, aligned
 from orality.tracked_figures import yield_figures
 from orality.tracking import Tracked, Tracker, open_trackers
 from orality.types import PreferencePair, Units
 from orality.weights import WeightFile
 
 Record = dict[str, Any]
-
-PRETRAINED = "pre-trained"
-BASELINES = {"fine-tuned": "baseline-fine-tuned", "perplexity feedback": "baseline-perplexity"}
 
 
 class Session:
@@ -76,6 +75,8 @@ class Session:
     def open(self) -> Iterator[None]:
         """Hold the run folder for this recipe and this process."""
         with self.run.lock():
+            begun = self.run.path / "recipe.yaml"
+            before = Recipe.load(begun) if begun.is_file() else None
             self.run.open(
                 recipe=self.recipe.dump(),
                 fingerprint=self.recipe.without_neutral(self.registry).fingerprint,
@@ -85,6 +86,9 @@ class Session:
                     "components": self._described_components(),
                 },
             )
+            if before is not None and before != self.recipe:
+                set_aside(self.run.path, before, self.recipe)
+                self.run.note_recipe(self.recipe.dump())
             self._opened = True
             try:
                 yield
@@ -181,6 +185,11 @@ class Session:
         adapter = self.run.path / name / "train" / "adapter"
         return adapter if (adapter / "adapter_model.safetensors").exists() else None
 
+    def adopted(self, name: str) -> bool:
+        """Whether a finished round's policy is kept; see `orality.adoption`."""
+        note = self.run.path / name / ADOPTION
+        return not note.is_file() or bool(read_json(note)["adopted"])
+
     def train_round(self, name: str, adapters: Sequence[Path]) -> Path:
         """The adapter of one round, trained on its pairs; earlier adapters are merged beneath."""
         done = self.finished(name)
@@ -254,8 +263,9 @@ class Session:
             adapter = self.finished(f"round-{number}")
             if adapter is None:
                 break
-            adapters.append(adapter)
-            found[f"aligned round {number}"] = list(adapters)
+            if self.adopted(f"round-{number}"):
+                adapters.append(adapter)
+                found[aligned(number)] = list(adapters)
         return found
 
     def report(self) -> Path:

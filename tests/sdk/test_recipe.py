@@ -269,6 +269,8 @@ def test_a_limit_that_only_warns_does_not_make_another_run():
     data = Recipe.load("toy").model_dump()
     other = Recipe.parse(data | {"training": data["training"] | {"max_kl": 10.0}})
     assert other.fingerprint == Recipe.load("toy").fingerprint
+
+
 def evaluated(**changes):
     data = toy()
     return Recipe.parse({**data, "evaluation": {**data["evaluation"], **changes}})

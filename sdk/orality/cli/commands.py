@@ -13,7 +13,7 @@ from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
 from orality.cli.push import push
 from orality.cli.tracking import TrackOption, with_trackers
-from orality.cli.warnings import show_warnings
+from orality.cli.training_warnings import show_warnings
 
 app = typer.Typer(
     help="Align spoken language models with AI feedback.",

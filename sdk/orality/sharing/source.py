@@ -14,9 +14,9 @@ import yaml
 from orality.errors import SharingError
 from orality.evaluation.results import Results, read_results
 from orality.store import read_json
+from orality.systems import ADOPTION, BASELINES, aligned
 
 WEIGHTS = "adapter_model.safetensors"
-BASELINES = {"fine-tuned": "baseline-fine-tuned", "perplexity feedback": "baseline-perplexity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,14 @@ def _systems(run: Path) -> dict[str, tuple[list[Path], list[str]]]:
             found[name] = [adapter], [folder]
     adapters: list[Path] = []
     stages: list[str] = []
-    while (run / f"round-{len(stages) + 1}" / "train" / "adapter" / WEIGHTS).is_file():
-        stages.append(f"round-{len(stages) + 1}")
-        adapters.append(run / stages[-1] / "train" / "adapter")
-        found[f"aligned round {len(stages)}"] = list(adapters), list(stages)
+    for number in range(1, len(list(run.glob("round-*"))) + 1):
+        name = f"round-{number}"
+        adapter = run / name / "train" / "adapter"
+        if not (adapter / WEIGHTS).is_file():
+            break
+        note = run / name / ADOPTION
+        if not note.is_file() or read_json(note)["adopted"]:
+            stages.append(name)
+            adapters.append(adapter)
+            found[aligned(number)] = list(adapters), list(stages)
     return found

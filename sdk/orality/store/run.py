@@ -75,6 +75,10 @@ class Run:
             },
         )
 
+    def note_recipe(self, recipe: str) -> None:
+        """Replace `recipe.yaml` by one that differs only in what the fingerprint leaves out."""
+        atomic_write(self.path / "recipe.yaml", lambda file: file.write(recipe.encode()))
+
     def note_weights(self, place: str, files: Sequence[Mapping[str, Any]]) -> None:
         """Write into the manifest what a component was built from: rows with `file`, `sha256`, ...
 

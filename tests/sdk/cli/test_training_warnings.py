@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from orality.cli.warnings import show_warnings, training_warnings
+from orality.cli.training_warnings import show_warnings, training_warnings
 from orality.store.files import write_json
 
 
