@@ -46,7 +46,9 @@ class Run:
 
     @staticmethod
     def _by_id(stage: Path) -> dict[str, Record]:
-        return {row["id"]: row for path in sorted(stage.glob("*.parquet")) for row in read_shard(path)}
+        return {
+            row["id"]: row for path in sorted(stage.glob("*.parquet")) for row in read_shard(path)
+        }
 
 
 def main() -> None:
@@ -75,7 +77,9 @@ def main() -> None:
         found[stage] = {"cpu": cpu, "wall": wall, "results": results}
         say(f"{stage:10}  {cpu:.4f} s of processor, {wall:.4f} s of wall time per continuation")
     said = sum(run.speech[row["id"]]["seconds"] for row in run.continuations)
-    say(f"{len(run.continuations)} continuations of {said / len(run.continuations):.1f} s on average")
+    say(
+        f"{len(run.continuations)} continuations of {said / len(run.continuations):.1f} s on average"
+    )
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
     if given.against:
