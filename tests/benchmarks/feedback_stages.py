@@ -77,9 +77,8 @@ def main() -> None:
         found[stage] = {"cpu": cpu, "wall": wall, "results": results}
         say(f"{stage:10}  {cpu:.4f} s of processor, {wall:.4f} s of wall time per continuation")
     said = sum(run.speech[row["id"]]["seconds"] for row in run.continuations)
-    say(
-        f"{len(run.continuations)} continuations of {said / len(run.continuations):.1f} s on average"
-    )
+    count = len(run.continuations)
+    say(f"{count} continuations of {said / count:.1f} s on average")
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
     if given.against:

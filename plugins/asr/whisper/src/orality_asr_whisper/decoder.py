@@ -94,7 +94,7 @@ class Text:
             queries = self._by_head(layer.query(layer.norms[1](x)))
             found = [
                 _attend(some, *group[number])
-                for some, group in zip(queries.split(self._groups), self._outer, strict=True)
+                for some, group in zip(torch.split(queries, self._groups), self._outer, strict=True)
             ]
             x = x + layer.outer_out(torch.cat(found).transpose(1, 2).reshape(rows, count, -1))
             x = x + layer.narrow(layer.activation(layer.widen(layer.norms[2](x))))
@@ -118,12 +118,13 @@ class Text:
 
     def _by_head(self, x: Tensor) -> Tensor:
         """(rows, count, width) to (rows, heads, count, width of a head)."""
-        return x.unflatten(-1, (self._decoder.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self._decoder.heads, -1).transpose(1, 2)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     scores = (query * query.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
-    return (scores if mask is None else scores + mask).softmax(-1) @ values
+    found: Tensor = (scores if mask is None else scores + mask).softmax(-1) @ values
+    return found
 
 
 def _rows(pair: tuple[Tensor, Tensor], rows: Sequence[int]) -> tuple[Tensor, Tensor]:
