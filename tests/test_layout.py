@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PUBLIC_MODULES = {
     "orality", "orality.checkpoints", "orality.judging", "orality.weights",
-    "orality.pretraining.stories", "orality.silence", "orality.ctc",
+    "orality.pretraining.stories", "orality.silence", "orality.ctc", "orality.cpu_linears",
 }  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 

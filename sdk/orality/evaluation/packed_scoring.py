@@ -137,7 +137,7 @@ def _packed(slm: SpeechLM, convention: str) -> Iterator[ScorePairs | None]:
     if module is None or to_ids is None or slm.unit_spec.num_codebooks != 1:
         yield None
         return
-    from orality.evaluation.cpu_linears import prepacked_linears
+    from orality.cpu_linears import prepacked_linears
     from orality.evaluation.pair_rows import score_pairs_in_row
     from orality.training.attention import packed_attention
 

@@ -27,7 +27,7 @@ from orality.types import SamplingOptions
 
 Record = dict[str, Any]
 
-_AT_A_TIME = 20  # continuations that are spoken or transcribed at a time
+_AT_A_TIME = 40  # continuations that are spoken or transcribed at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,8 +166,9 @@ def _thresholds(pairs: Path, given: Record, options: Record) -> Thresholds:
     stored = read_selection(pairs)
     if stored is None:
         given = {**options, **given}
-        numbers = [given.get(name) for name in ("rejected", "chosen", "max_auto_bleu")]
-        return Thresholds(*(v if isinstance(v, int | float) else None for v in numbers))
+        names = ("rejected", "chosen", "max_auto_bleu")
+        numbers = {name: given.get(name) for name in names}
+        return Thresholds(**{n: v for n, v in numbers.items() if isinstance(v, int | float)})
     found = stored.selection
     return Thresholds(
         found.rejected, found.chosen, found.max_auto_bleu, found.min_gap, found.pairs_per_prompt,

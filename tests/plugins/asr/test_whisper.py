@@ -14,7 +14,7 @@ import torch
 from orality import CheckpointError, CompatibilityError, Waveform
 from orality.silence import is_silent
 from orality.testing import TranscriberTests
-from orality_asr_whisper import WhisperConfig, build, decoding, languages, output_language
+from orality_asr_whisper import WhisperConfig, build, decoder, decoding, languages, output_language
 from orality_asr_whisper.convert import convert
 from orality_asr_whisper.ctranslate import read_variables
 from orality_asr_whisper.features import log_mel
@@ -95,7 +95,7 @@ def test_the_encoder_is_that_of_transformers_at_full_length(transcriber: Any) ->
 def test_decoding_follows_the_likeliest_token_without_a_cache(transcriber: Any) -> None:
     model, rules = transcriber._model, transcriber._rules("en")
     states = torch.randn(2, 60, 32)
-    found = decoding.greedy(model, states, rules, [0.5, 0.5])
+    found = decoding.greedy(decoder.Decoder(model), states, rules, [0.5, 0.5])
     for row, item in enumerate(found):
         ids, total = list(rules.prompt), 0.0
         for step in range(12):
@@ -150,7 +150,7 @@ def test_unsure_words_in_likely_silence_are_dropped(folder: Path) -> None:
 def test_a_clip_cannot_get_more_tokens_than_its_length_allows(transcriber: Any) -> None:
     rules = transcriber._rules("en")
     endless = decoding.Rules(rules.prompt, rules.end, None, (*rules.suppressed, rules.end), ())
-    found = decoding.greedy(transcriber._model, torch.randn(2, 50, 32), endless, [0.5, 1.0])
+    found = decoding.greedy(transcriber._decoder, torch.randn(2, 50, 32), endless, [0.5, 1.0])
     assert [len(item.ids) for item in found] == [12, 16]
 
 

@@ -22,7 +22,7 @@ from orality_judge_likelihood.calibration import (
     write,
 )
 from orality_judge_likelihood.examples import KINDS, make
-from orality_judge_likelihood.judge import LikelihoodJudge
+from orality_judge_likelihood.judge import LikelihoodJudge, read_model
 from orality_judge_likelihood.text import normalize, repeated_share
 
 WORDS = [
@@ -303,3 +303,46 @@ def test_the_shipped_model_prefers_true_endings() -> None:
     assert scores[0] > 4.0
     assert max(score or 0.0 for score in scores[1:]) < 3.0
     assert scores[3] == 1.0
+
+
+def test_scaled_logits_go_through_the_whole_model(parts: tuple[Any, Any]) -> None:
+    model, _ = parts
+    body, head = scoring._parts(model)
+    assert (body, head) == (model.model, model.lm_head)
+    model.config.logit_scale = 0.5
+    try:
+        assert scoring._parts(model) == (None, None)
+    finally:
+        del model.config.logit_scale
+
+
+@pytest.mark.parametrize(("native", "bits"), [(True, 16.0), (False, 32.0)])
+def test_auto_computes_in_bfloat16_only_where_the_processor_has_it(
+    parts: tuple[Any, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    native: bool,
+    bits: float,
+) -> None:
+    for part in parts:
+        part.save_pretrained(tmp_path)
+    capabilities = {"avx512_f": True, "avx512_bf16": native}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    config = LikelihoodConfig(checkpoint=str(tmp_path), device="cpu")
+    judge = LikelihoodJudge(*read_model(config), CURVE)
+    (verdict,) = judge.score([request("and then he went home")])
+    assert verdict.metrics["bits"] == bits
+
+
+def test_equal_texts_are_read_once(judge: LikelihoodJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[int] = []
+    pack = scoring.pack
+
+    def counted(prompt: Any, continuations: Any) -> Any:
+        packed.append(len(continuations))
+        return pack(prompt, continuations)
+
+    monkeypatch.setattr(scoring, "pack", counted)
+    found = judge.score([request("he went home"), request("she smiled"), request("He went home.")])
+    assert packed == [2]
+    assert found[0] == found[2] != found[1]

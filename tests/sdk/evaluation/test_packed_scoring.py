@@ -10,9 +10,9 @@ import pytest
 import torch
 from evaluation_fakes import UnigramSLM, melody
 
+from orality.cpu_linears import prepacked_linears
 from orality.errors import EvaluationError
 from orality.evaluation import log_likelihoods
-from orality.evaluation.cpu_linears import prepacked_linears
 from orality.evaluation.packed_scoring import in_rows, packed_scoring, packed_tokens
 from orality.testing.toy_slm import random_slm
 

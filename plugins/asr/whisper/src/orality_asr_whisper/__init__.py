@@ -27,7 +27,7 @@ class WhisperConfig(ComponentConfig):
     timestamps: bool = False
     """Whether transcripts carry the time of every word."""
     device: str = "auto"
-    batch_seconds: float = 120.0
+    batch_seconds: float = 300.0
     """Audio per batch, padding included."""
     no_speech_threshold: float = 0.6
     """Silence is reported above this probability of no speech, if the words are unsure too."""

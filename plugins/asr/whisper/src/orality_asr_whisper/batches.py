@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from orality_asr_whisper.features import SAMPLE_RATE, log_mel
 from orality_asr_whisper.segments import padded_length
 
 Clip = NDArray[np.float32]
+_ENCODED_SECONDS = defaultdict(lambda: 120.0, cpu=30.0)  # by device
 
 
 def finite_samples(waveform: Waveform) -> Clip:
@@ -31,6 +33,31 @@ def batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]
     for length, rows in sorted(groups.items()):
         size = max(1, int(batch_seconds * SAMPLE_RATE / length))
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def mixed_batches(lengths: Sequence[int], batch_seconds: float) -> Iterator[list[int]]:
+    """Row numbers by padded length, at most `batch_seconds` of audio each, of whatever lengths."""
+    batch: list[int] = []
+    seconds = 0.0
+    for row in sorted(range(len(lengths)), key=lambda row: padded_length(lengths[row])):
+        more = padded_length(lengths[row]) / SAMPLE_RATE
+        if batch and seconds + more > batch_seconds:
+            yield batch
+            batch, seconds = [], 0.0
+        batch.append(row)
+        seconds += more
+    if batch:
+        yield batch
+
+
+def clip_states(model: Any, silence: torch.Tensor, clips: Sequence[Clip]) -> list[torch.Tensor]:
+    """The states of each clip, (length, width), encoded few at a time: more overflow the caches."""
+    found: dict[int, torch.Tensor] = {}
+    for rows in batches([len(clip) for clip in clips], _ENCODED_SECONDS[model.device.type]):
+        found |= dict(
+            zip(rows, states_of(model, silence, [clips[row] for row in rows]), strict=True)
+        )
+    return [found[row] for row in range(len(clips))]
 
 
 def states_of(model: Any, silence: torch.Tensor, clips: Sequence[Clip]) -> torch.Tensor:

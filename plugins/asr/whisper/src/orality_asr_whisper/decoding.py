@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from orality_asr_whisper.decoder import Decoder
 from orality_asr_whisper.features import HOP, SAMPLE_RATE, log_mel
 
 TOKENS_PER_SECOND = 8.0
@@ -17,6 +19,8 @@ SPARE_TOKENS = 8
 # silence does: so many states in all, and at least so many of silence (50 states are 1 s).
 STATES = 500
 SILENT_STATES = 250
+# Rows that have ended are left out once no more than this share of those in hand goes on.
+MOST_ACTIVE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +79,52 @@ def with_silence(states: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
     return torch.cat([states, tail], dim=1)
 
 
-def greedy(model: Any, states: torch.Tensor, rules: Rules, seconds: list[float]) -> list[Decoded]:
-    """The likeliest token at each step, for clips whose states have one length.
+def greedy(
+    decoder: Decoder, states: Sequence[torch.Tensor], rules: Rules, seconds: Sequence[float]
+) -> list[Decoded]:
+    """The likeliest token at each step of clips by their states, (length, width) each.
 
-    A clip of s seconds gets at most 8 s + 8 tokens, which ends the loops Whisper falls into.
+    A clip of s seconds gets at most 8 s + 8 tokens, which ends the loops Whisper falls into. Clips
+    of one length are best side by side.
     """
-    from transformers import DynamicCache, EncoderDecoderCache
-
     limits = [math.ceil(TOKENS_PER_SECOND * s) + SPARE_TOKENS for s in seconds]
-    room = model.config.max_target_positions - len(rules.prompt)
+    room = decoder.most_tokens - len(rules.prompt)
     limits = [min(limit, room) for limit in limits]
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    text = decoder.begin(states, len(rules.prompt) + max(limits))
     ids: list[list[int]] = [[] for _ in limits]
     sums, counts, no_speech = [0.0] * len(limits), [0] * len(limits), [0.0] * len(limits)
-    active = list(range(len(limits)))
-    tokens = torch.tensor([rules.prompt] * len(limits), device=states.device)
+    held = list(range(len(limits)))  # the clip of each row
+    active = set(held)
+    tokens = torch.tensor([rules.prompt] * len(limits), device=states[0].device)
+    banned = torch.zeros(decoder.vocab_size, device=tokens.device)
+    banned[list(rules.suppressed)] = -math.inf
+    banned_first = banned.clone()
+    banned_first[list(rules.suppressed_first)] = -math.inf
     for step in range(max(limits)):
-        logits = _logits(model, tokens, states, cache)
+        hidden = text.write(tokens)
         if step == 0 and rules.no_speech is not None:
-            first = logits[:, 0].softmax(-1)[:, rules.no_speech]
-            no_speech = [float(value) for value in first]
-        last = logits[:, -1].clone()
-        last[:, list(rules.suppressed)] = -math.inf
-        if step == 0:
-            last[:, list(rules.suppressed_first)] = -math.inf
-        values, chosen = last.log_softmax(-1).max(-1)
-        keep = []
-        for row, (index, value, token) in enumerate(
-            zip(active, values.tolist(), chosen.tolist(), strict=True)
-        ):
+            first = decoder.output(hidden[:, 0]).float().softmax(-1)[:, rules.no_speech]
+            no_speech = first.tolist()
+        logits = decoder.output(hidden[:, -1]).float()
+        logits += banned if step else banned_first
+        top, chosen = logits.max(-1)
+        values = top - logits.logsumexp(-1)
+        for index, value, token in zip(held, values.tolist(), chosen.tolist(), strict=True):
+            if index not in active:
+                continue
             sums[index] += value
             counts[index] += 1
             if token != rules.end:
                 ids[index].append(token)
-                if len(ids[index]) < limits[index]:
-                    keep.append(row)
-        if not keep:
+            if token == rules.end or len(ids[index]) == limits[index]:
+                active.discard(index)
+        if not active:
             break
         tokens = chosen[:, None]
-        if len(keep) < len(active):
-            rows = torch.tensor(keep, device=states.device)
-            tokens, states = tokens[rows], states[rows]
-            cache.batch_select_indices(rows)
-            active = [active[row] for row in keep]
+        if len(active) <= MOST_ACTIVE * len(held):
+            rows = [row for row, index in enumerate(held) if index in active]
+            text.keep(rows)
+            tokens, held = tokens[rows], [held[row] for row in rows]
     return [
         Decoded(i, total / max(count, 1), silent)
         for i, total, count, silent in zip(ids, sums, counts, no_speech, strict=True)
@@ -141,10 +148,3 @@ def mean_log_probs(
         logits = model.proj_out(hidden[row, : len(said)]).float()
         means.append(float(logits.log_softmax(-1).gather(1, said[:, None]).mean()))
     return means
-
-
-def _logits(model: Any, tokens: torch.Tensor, states: torch.Tensor, cache: Any) -> torch.Tensor:
-    out = model.model.decoder(
-        input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True
-    )
-    return model.proj_out(out.last_hidden_state).float()  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ import torch
 
 from orality import CheckpointError, fetch
 from orality.checkpoints import read_json
+from orality.cpu_linears import prepack
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import default_heads
 from orality_asr_whisper.checkpoint import NAMES
@@ -33,9 +34,9 @@ def load(config: WhisperConfig) -> WhisperTranscriber:
     # Half precision is for the GPU: a CPU multiplies float16 some hundred times slower.
     dtype = torch.float16 if device.startswith("cuda") else torch.float32
     model = _model(folder, dtype)
-    return WhisperTranscriber(
-        model.eval().requires_grad_(False).to(device), _tokenizer(folder), config, habits(folder)
-    )
+    model = model.eval().requires_grad_(False).to(device)
+    prepack(model.model.encoder)
+    return WhisperTranscriber(model, _tokenizer(folder), config, habits(folder))
 
 
 def habits(folder: Path) -> Habits:

@@ -17,7 +17,8 @@ from orality import CompatibilityError, Transcript, Waveform, Word
 from orality.silence import is_silent
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
-from orality_asr_whisper.batches import batches, finite_samples, states_of
+from orality_asr_whisper.batches import clip_states, finite_samples, mixed_batches
+from orality_asr_whisper.decoder import Decoder
 from orality_asr_whisper.decoding import Decoded, Rules, greedy, silence
 from orality_asr_whisper.features import SAMPLE_RATE
 from orality_asr_whisper.forced import Forced
@@ -63,6 +64,7 @@ class WhisperTranscriber:
         self._config = config
         self._habits = habits
         with torch.inference_mode():
+            self._decoder = Decoder(model)
             self._silence = silence(model, model.config.num_mel_bins)
 
     def transcribe(
@@ -78,7 +80,7 @@ class WhisperTranscriber:
         rules = self._rules(spoken)
         pieces = [piece for index, waveform in enumerate(batch) for piece in _cut(index, waveform)]
         found: dict[int, tuple[Decoded, list[Word]]] = {}
-        for rows in batches([len(p.samples) for p in pieces], self._config.batch_seconds):
+        for rows in mixed_batches([len(p.samples) for p in pieces], self._config.batch_seconds):
             clips = [pieces[row] for row in rows]
             found |= dict(zip(rows, self._decode(clips, rules, spoken), strict=True))
         heard: list[list[tuple[Decoded, list[Word]]]] = [[] for _ in batch]
@@ -123,21 +125,22 @@ class WhisperTranscriber:
     ) -> list[tuple[Decoded, list[Word]]]:
         clips = [piece.samples for piece in pieces]
         with torch.inference_mode():
-            states = states_of(self._model, self._silence, clips)
+            states = clip_states(self._model, self._silence, clips)
             seconds = [len(clip) / SAMPLE_RATE for clip in clips]
-            decoded = greedy(self._model, states, rules, seconds)
+            decoded = greedy(self._decoder, states, rules, seconds)
             words: list[list[Word]] = [[] for _ in clips]
             rows = [row for row, item in enumerate(decoded) if self._is_speech(item)]
-            if self._config.timestamps and rows:
+            for length in {len(states[row]) for row in rows} if self._config.timestamps else ():
+                alike = [row for row in rows if len(states[row]) == length]
                 starts = token_starts(
                     self._model,
-                    states[rows],
+                    torch.stack([states[row] for row in alike]),
                     rules,
-                    [decoded[row].ids for row in rows],
+                    [decoded[row].ids for row in alike],
                     self._habits.alignment_heads,
-                    [math.ceil(seconds[row] / SECONDS_PER_STATE) for row in rows],
+                    [math.ceil(seconds[row] / SECONDS_PER_STATE) for row in alike],
                 )
-                for row, times in zip(rows, starts, strict=True):
+                for row, times in zip(alike, starts, strict=True):
                     grouped = group(decoded[row].ids, self._tokenizer.decode, language)
                     words[row] = timed(grouped, times, clips[row], offset=pieces[row].start)
         return list(zip(decoded, words, strict=True))

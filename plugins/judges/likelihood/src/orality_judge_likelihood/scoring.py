@@ -75,25 +75,51 @@ def score(model: Any, rows: Sequence[Row]) -> list[list[Likelihood]]:
     # An additive mask: eager attention would add a boolean one as a number.
     floor = torch.finfo(model.dtype).min
     additive = torch.zeros(seen.shape, dtype=model.dtype).masked_fill(~seen, floor)[:, None]
+    inputs = {
+        "input_ids": ids.to(device),
+        "attention_mask": additive.to(device),
+        "position_ids": positions.to(device),
+        "use_cache": False,
+    }
     with torch.inference_mode():
-        logits = model(
-            input_ids=ids.to(device),
-            attention_mask=additive.to(device),
-            position_ids=positions.to(device),
-            use_cache=False,
-        ).logits
-        return [_read(logits[index], row) for index, row in enumerate(rows)]
+        body, head = _parts(model)
+        if body is None:
+            logits = model(**inputs).logits
+            return [_read(logits[i][_sources(row)], row) for i, row in enumerate(rows)]
+        # Only what predicts a continuation's token goes through the vocabulary, row by row: a
+        # row's logits then stay near the processor.
+        hidden = body(**inputs).last_hidden_state
+        return [_read(head(hidden[i][_sources(row)]), row) for i, row in enumerate(rows)]
 
 
-def _read(logits: torch.Tensor, row: Row) -> list[Likelihood]:
+def _parts(model: Any) -> tuple[Any, Any]:
+    """The model without its output layer, and that layer; (None, None) where more lies between, or
+    may: a scale or a cap of the logits."""
+    if not hasattr(model, "base_model_prefix") or not hasattr(model, "get_output_embeddings"):
+        return None, None
+    body = getattr(model, model.base_model_prefix or "", None)
+    head = model.get_output_embeddings()
+    config = model.config.to_dict()
+    scaled = any(("logit" in key or "lm_head" in key) and config[key] for key in config)
+    if body is None or body is model or type(head) is not torch.nn.Linear or scaled:
+        return None, None
+    return body, head
+
+
+def _sources(row: Row) -> list[int]:
     # A token is predicted by the one before it; a copy's first by the prompt's last, or by bos.
     sources: list[int] = []
     for tail, start in ((row.prefix - 1, row.prefix), (0, row.prefix + sum(row.lengths))):
         for length in row.lengths:
             sources += [tail, *range(start, start + length - 1)]
             start += length
+    return sources
+
+
+def _read(logits: torch.Tensor, row: Row) -> list[Likelihood]:
+    """From the logits, (tokens, vocabulary), that predict a row's continuations."""
     targets = torch.tensor(row.ids[row.prefix :], device=logits.device)
-    found = logits[sources].float().log_softmax(-1).gather(-1, targets[:, None])[:, 0]
+    found = logits.float().log_softmax(-1).gather(-1, targets[:, None])[:, 0]
     sums = [float(part.sum()) for part in torch.split(found, [*row.lengths, *row.lengths])]
     half = len(row.lengths)
     return [
