@@ -137,7 +137,7 @@ def _yielded(stage: Stage) -> str:
     prompts = len({item.prompt_id for item in stage.continuations})
     if not pairs:
         return stage.title
-    return f"{stage.title}: {pairs:,} pairs of {prompts:,} prompts ({100 * pairs / prompts:.0f} %)"
+    return f"{stage.title}: {pairs:,} pairs, from {stage.pairing:,} of {prompts:,} prompts ({100 * stage.pairing / prompts:.0f} %)"
 
 
 def _scores(items: Sequence[Continuation]) -> list[float]:

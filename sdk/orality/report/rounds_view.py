@@ -136,7 +136,7 @@ def _rule(stage: Stage) -> str:
 
 def _status(stage: Stage, prompts: int) -> str:
     if stage.trained:
-        return ""
+        return " ".join(filter(None, (_adoption(stage.adoption), *map(_sentence, stage.warnings))))
     counts = stage.counts
     if not counts["continuations"] and not stage.pairs and not stage.metrics:
         return "Not started."
@@ -146,6 +146,24 @@ def _status(stage: Stage, prompts: int) -> str:
         return "Not finished: pairs are made, training has not begun."
     done = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     return f"Not finished: {done} so far, for {prompts:,} prompts."
+
+
+def _adoption(note: Record | None) -> str:
+    """What the dev prompts said about a round's policy."""
+    if note is None:
+        return ""
+    kept = "Adopted" if note["adopted"] else "Not adopted: the policy stays the one before"
+    interval = note["ci"]
+    range_ = f", 95 % {interval['low']:+.2f} to {interval['high']:+.2f}" if interval else ""
+    return (
+        f"{kept}. On {note['prompts']:,} dev prompts the judge’s mean score was "
+        f"{note['before']:.2f} before and {note['after']:.2f} after this round "
+        f"({note['difference']:+.2f}{range_})."
+    )
+
+
+def _sentence(warning: str) -> str:
+    return f"Warning: {warning}."
 
 
 def _facts(stage: Stage, prompts: int) -> list[tuple[str, str, str]]:
@@ -161,7 +179,7 @@ def _facts(stage: Stage, prompts: int) -> list[tuple[str, str, str]]:
         splits = ", ".join(f"{count:,} {split}" for split, count in stage.pairs.items())
         facts.append((f"{total:,}", "pairs", splits))
         if items:
-            share = 100 * total / len({item.prompt_id for item in items})
+            share = 100 * stage.pairing / len({item.prompt_id for item in items})
             facts.append((f"{share:.0f} %", "of prompts gave a pair", ""))
     written = [item.text for item in items if item.text is not None]
     if written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from orality.errors import StoreError
 from orality.evaluation.results import Results, read_results
 from orality.feedback import read_selection
 from orality.store import read_json, read_shard, shard_paths
+from orality.systems import ADOPTION
 
 Record = dict[str, Any]
 
@@ -79,7 +81,11 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A round or a baseline. `counts`: stored records by stage; `pairs`: number by split."""
+    """A round or a baseline. `counts`: stored records by stage; `pairs`: number by split.
+
+    `pairing`: how many prompts have a pair; `adoption`: whether the policy was kept, and why, where
+    that was decided on the dev prompts; `warnings`: of its training.
+    """
 
     name: str
     title: str
@@ -89,6 +95,9 @@ class Stage:
     pairs: dict[str, int]
     metrics: Sequence[Record]
     trained: bool
+    pairing: int = 0
+    adoption: Record | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +196,9 @@ def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
         row["id"]: row
         for row in stored_rows(folder / "verdicts", "id", "score", "rationale", "metrics")
     }
-    pairs = list(stored_rows(folder / "pairs", "id", "split", "chosen_id", "rejected_id"))
-    marks = {row["chosen_id"]: "chosen" for row in pairs}
-    marks |= {row["rejected_id"]: "rejected" for row in pairs}
+    columns = ("id", "prompt_id", "split", "chosen_id", "rejected_id")
+    pairs = list(stored_rows(folder / "pairs", *columns))
+    marks = _marks(pairs)
     merged = [
         {**speech.get(row["id"], {}), **texts.get(row["id"], {}), **verdicts.get(row["id"], {})}
         | row
@@ -203,6 +212,9 @@ def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
         title=title,
         thresholds=thresholds,
         continuations=[_continuation(run, row, mark=marks.get(row["id"], "")) for row in merged],
+        pairing=len({row.get("prompt_id") or row["id"] for row in pairs}),
+        adoption=read_json(folder / ADOPTION) if (folder / ADOPTION).is_file() else None,
+        warnings=_warnings(train / "result.json"),
         counts={
             "continuations": len(drawn), "speech": len(speech), "transcripts": len(texts),
             "verdicts": len(verdicts),
@@ -211,6 +223,19 @@ def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
         metrics=list(_metrics(train / "metrics.jsonl")),
         trained=any((path / "adapter_model.safetensors").is_file() for path in adapters),
     )  # fmt: skip
+
+
+def _marks(pairs: Sequence[Record]) -> dict[str, str]:
+    """The side on which each continuation stands; in several pairs, the more frequent one."""
+    lead = Counter(row["chosen_id"] for row in pairs)
+    lead.subtract(row["rejected_id"] for row in pairs)
+    return {
+        name: "chosen" if ahead > 0 else "rejected" for name, ahead in lead.items() if ahead
+    }
+
+
+def _warnings(result: Path) -> list[str]:
+    return list(read_json(result).get("warnings", [])) if result.is_file() else []
 
 
 def _samples(run: Path) -> Iterator[Continuation]:

@@ -62,7 +62,7 @@ def test_scores_in_the_data_are_those_that_were_judged(finished: Path) -> None:
         shares = [float(row["share"]) for row in table if row["panel"] == title]
         assert sum(counts) == 12
         assert sum(shares) == pytest.approx(1)
-        assert re.fullmatch(r"Round [12]: 4 pairs of 4 prompts \(100 %\)", title)
+        assert re.fullmatch(r"Round [12]: 4 pairs, from 4 of 4 prompts \(100 %\)", title)
 
 
 def test_auto_bleu_is_shown_for_recordings_and_models(finished: Path) -> None:
