@@ -1,0 +1,254 @@
+"""Story prompts and benchmarks by the number, spoken into one folder that is a corpus."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+from orality.errors import CorpusError
+from orality.pretraining.stories.build import MAIN_VOICE, PAIRS, read_pairs, write_pairs
+from orality.pretraining.stories.grammar import SLOTS, Pool, Split, Story, slot_lines, split_of
+from orality.pretraining.stories.joining import Part
+from orality.pretraining.stories.package import (
+    LEAST_KBITS,
+    Speak,
+    spoken_texts,
+    word_frequency,
+    write_benchmarks,
+    write_prompts,
+)
+from orality.pretraining.stories.pairs import Pair
+from orality.pretraining.stories.plan import training_texts
+from orality.pretraining.stories.speech import plain_words, speaker
+from orality.pretraining.stories.storage import sentence_id, write_corpus
+from orality.progress import Progress, silent
+
+logger = logging.getLogger(__name__)
+
+SENTENCES = 3
+REQUEST, SPEECH = "stories.json", ".speech"
+# Whose sentences the prompts of each split are made of. The hash reserves the split "prompt" for
+# alignment, but it yields only some 250 stories: enough for dev, not for training.
+SOURCES: Mapping[str, Split] = {"train": "train", "dev": "prompt", "test": "test"}
+KINDS = ("word", "grammar", "topic", "story")
+# Stories to spare, since some turn out too short or too long when spoken.
+_SPARE_SHARE, _SPARE = 0.1, 12
+# Second and third sentences for each opening; stories may share these.
+_OTHERS_SHARE, _FEWEST_OTHERS = 0.4, 150
+_DRAWS = 40
+# The voice speaks 2.6 to 3.6 words a second, pauses included.
+_SLOWEST, _FASTEST = 2.6, 3.6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a folder holds: prompts by split, test pairs by kind, and how they are chosen.
+
+    `seconds`: shortest and longest prompt; `kbits`: kilobits a second of the recordings.
+    """
+
+    prompts: Mapping[str, int]
+    pairs: Mapping[str, int]
+    seed: int = 0
+    seconds: tuple[float, float] = (7.0, 11.5)
+    kbits: float = 12.0
+
+
+def build_prompts(
+    out: str | Path,
+    *,
+    prompts: int,
+    dev: int = 60,
+    test: int = 200,
+    pairs: int = 0,
+    seed: int = 0,
+    processes: int = 1,
+    progress: Progress = silent,
+) -> Path:
+    """Make a corpus of spoken three-sentence stories as large as wanted; returns its folder.
+
+    `prompts`, `dev`, `test`: stories of each split, no two of which open with the same sentence.
+    Training stories are composed of sentences of the training split, dev and test stories of
+    held-out ones. `pairs`: how many sWUGGY, sBLIMP, T- and S-StoryCloze pairs are spoken into
+    `benchmarks/`, of the 600 of each kind that are listed. The same arguments continue what was
+    cut; a folder with other contents is refused. CorpusError also when the extra `stories` is not
+    installed or the grammar has too few stories.
+    """
+    listed = shipped_pairs()
+    most = min(sum(p.kind == kind for p in listed) for kind in KINDS)
+    if not 0 <= pairs <= most:
+        raise CorpusError(f"got {pairs} pairs of each kind; wanted 0 to {most}, which are listed")
+    counts = {"train": prompts, "dev": dev, "test": test}
+    if min(counts.values()) < 0 or not any(counts.values()):
+        raise CorpusError(f"got {counts} stories; wanted none below 0 and one at least")
+    request = Request(counts, dict.fromkeys(KINDS, pairs), seed)
+    return build(Path(out), request, listed, processes=processes, progress=progress)
+
+
+def build(
+    out: Path,
+    request: Request,
+    listed: list[Pair],
+    *,
+    processes: int = 1,
+    transcripts: bool = True,
+    progress: Progress = silent,
+) -> Path:
+    """What `build_prompts` does, with pairs by kind, prompt lengths and the bit rate chosen.
+
+    `listed`: the pairs to choose from; `transcripts`: text files beside the StoryCloze recordings.
+    """
+    if request.kbits < LEAST_KBITS:
+        raise CorpusError(
+            f"got {request.kbits} kbit/s; wanted {LEAST_KBITS} at least, below which Opus drops "
+            "half of the band"
+        )
+    if _finished(out, request):
+        logger.info("%s is complete", out)
+        return out
+    speaker(MAIN_VOICE)  # what is missing is said before any work
+    stories = {
+        name: prompt_stories(
+            random.Random(f"{request.seed}-{name}-prompts"), SOURCES[name], count,
+            seconds=request.seconds,
+        )
+        for name, count in request.prompts.items()
+    }  # fmt: skip
+    texts = [
+        *(line.text for group in stories.values() for story in group for line in story.lines),
+        *spoken_texts(listed, counts=request.pairs, sentences=SENTENCES),
+    ]
+    speak = _spoken(out / SPEECH, texts, processes, progress)
+    if any(request.pairs.values()):
+        write_benchmarks(
+            out / "benchmarks", listed, speak, counts=request.pairs, sentences=SENTENCES,
+            frequency=word_frequency(training_texts()), kbits=request.kbits,
+            transcripts=transcripts,
+        )  # fmt: skip
+        write_pairs(out / "benchmarks" / PAIRS, listed)
+    written = write_prompts(
+        out, stories, speak, kbits=request.kbits, seconds=request.seconds, counts=request.prompts,
+        progress=lambda done, total: progress("writing stories", done, total),
+    )  # fmt: skip
+    if written != dict(request.prompts):
+        (out / "manifest.jsonl").unlink()
+        raise CorpusError(
+            f"the stories are too few: got {written}, wanted {dict(request.prompts)}; "
+            "ask for fewer, or take another seed"
+        )
+    (out / "README.md").write_text(_card(request), encoding="utf-8")
+    shutil.rmtree(out / SPEECH)
+    return out
+
+
+def prompt_stories(
+    rng: random.Random, split: Split, count: int, *, seconds: tuple[float, float] = (7.0, 11.5)
+) -> list[Story]:
+    """Stories of three sentences of one split, all with different openings, and a few to spare.
+
+    Their words fit `seconds` as the main voice speaks. Fewer come back when the grammar has no
+    more.
+    """
+    if not count:
+        return []
+    wanted = round(count * (1 + _SPARE_SHARE)) + _SPARE
+    others = max(round(count * _OTHERS_SHARE), _FEWEST_OTHERS)
+    openings = slot_lines(rng, "open", 2 * wanted, split)
+    pool = Pool(
+        line for slot in SLOTS[1:SENTENCES] for line in slot_lines(rng, slot, others, split)
+    )
+    words = (seconds[0] * _SLOWEST, seconds[1] * _FASTEST)
+    found: list[Story] = []
+    for opening in openings:
+        if len(found) == wanted:
+            break
+        for _ in range(_DRAWS):
+            story = pool.story_after(rng, opening, length=SENTENCES)
+            if story and words[0] <= len(plain_words(story.text)) <= words[1]:
+                found.append(story)
+                break
+    return found
+
+
+def shipped_pairs() -> list[Pair]:
+    """The test pairs whose texts come with the package, 600 of each kind."""
+    return read_pairs(Path(str(resources.files("orality") / "data" / "benchmarks" / PAIRS)))
+
+
+def trained_sentences(texts: list[str]) -> list[str]:
+    """Those of the sentences that the tiny stack may have been trained on, by their hash."""
+    return [text for text in texts if split_of(text) == "train"]
+
+
+def _spoken(folder: Path, texts: list[str], processes: int, progress: Progress) -> Speak:
+    corpus = write_corpus(
+        folder, texts, MAIN_VOICE, processes=processes,
+        progress=lambda done, total: progress("speaking", done, total),
+    )  # fmt: skip
+    known = {row["id"]: row for row in corpus.rows}
+
+    def speak(text: str) -> Part:
+        return corpus.part(known[sentence_id(text, MAIN_VOICE)])
+
+    return speak
+
+
+def _finished(out: Path, request: Request) -> bool:
+    """Whether the folder holds all of it; else it is made ready to begin or go on."""
+    asked = json.loads(json.dumps(asdict(request)))
+    file = out / REQUEST
+    if file.is_file():
+        held = json.loads(file.read_text(encoding="utf-8"))
+        if held != asked:
+            raise CorpusError(
+                f"{out} holds or was to hold other stories ({_short(held)}), wanted "
+                f"{_short(asked)}: choose another folder or delete this one"
+            )
+        return (out / "README.md").is_file()
+    if out.exists() and any(out.iterdir()):
+        raise CorpusError(f"{out} holds other files: choose a new folder for the stories")
+    out.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{REQUEST}.tmp")
+    temporary.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(file)
+    return False
+
+
+def _short(asked: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {json.dumps(value)}" for key, value in asked.items())
+
+
+def _card(request: Request) -> str:
+    prompts, pairs = request.prompts, request.pairs
+    spoken = ", ".join(f"{count} {name}" for name, count in prompts.items() if count)
+    lines = [
+        "# Spoken stories",
+        "",
+        f"{sum(prompts.values())} synthetic stories of {SENTENCES} sentences ({spoken}), "
+        f"{request.seconds[0]:g} to {request.seconds[1]:g} s each, with word times, as made by "
+        f"`orality stories` with seed {request.seed}. Ogg Opus, 16 kHz mono, about "
+        f"{request.kbits:g} kbit/s. Use it as `corpus.path` of a recipe.",
+        "",
+        "Train stories are composed of sentences of the training split: the `tiny` checkpoints may "
+        "have heard some of them. Dev and test stories are composed of held-out sentences, none of "
+        "which is in any training text; a hash of each sentence decides. No two stories of a split "
+        "open with the same sentence; later sentences may be shared.",
+    ]
+    if any(pairs.values()):
+        names = ", ".join(f"{pairs[k]} {n}" for k, n in _BENCHMARKS.items() if pairs.get(k))
+        lines += ["", f"`benchmarks/` holds pairs of held-out sentences in the official layouts: "
+                  f"{names}. Name the folders under `evaluation.benchmarks` of a recipe."]  # fmt: skip
+    lines += ["", "The text is ours, Apache-2.0. The voice is `heart` of hibari-tts 0.2.1 "
+              "(Apache-2.0), a model distilled from Kokoro-82M (Apache-2.0)."]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+_BENCHMARKS: Mapping[str, str] = {
+    "word": "sWUGGY", "grammar": "sBLIMP", "topic": "T-StoryCloze", "story": "S-StoryCloze",
+}  # fmt: skip
