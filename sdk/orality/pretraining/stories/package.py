@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +23,7 @@ from orality.pretraining.stories.phones import PAUSE
 from orality.pretraining.stories.speech import RATE, plain_words
 
 Speak = Callable[[str], Part]
+Write = Callable[[Path, Part], None]
 Format = Literal["ogg", "flac"]
 # Kilobits a second below which Opus halves the band, and units change beyond use.
 LEAST_KBITS = 9.0
@@ -44,6 +48,25 @@ def write_speech(path: Path, part: Part, format: Format, *, kbits: float = 12.0)
     return path
 
 
+@contextmanager
+def speech_writer(format: Format, *, kbits: float = 12.0, threads: int = 1) -> Iterator[Write]:
+    """A function that leaves speech to threads which write it; at the end, all of it is written.
+
+    Opus costs half a second of a core per story, and needs no lock while it works.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Path]] = deque()
+
+        def write(path: Path, part: Part) -> None:
+            waiting.append(pool.submit(write_speech, path, part, format, kbits=kbits))
+            if len(waiting) > 4 * threads:  # bounds the memory
+                waiting.popleft().result()
+
+        yield write
+        for future in waiting:
+            future.result()
+
+
 def write_prompts(
     folder: Path,
     stories: Mapping[str, Iterable[Story]],
@@ -51,6 +74,7 @@ def write_prompts(
     *,
     format: Format = "ogg",
     kbits: float = 12.0,
+    threads: int = 1,
     seconds: tuple[float, float] = (7.0, 11.5),
     counts: Mapping[str, int],
     progress: Callable[[int, int], None] | None = None,
@@ -62,23 +86,24 @@ def write_prompts(
     """
     rows: list[dict[str, Any]] = []
     written = dict.fromkeys(counts, 0)
-    for split, count in counts.items():
-        for story in stories.get(split, ()):
-            if written[split] == count:
-                break
-            part = join([speak(line.text) for line in story.lines])
-            if not seconds[0] <= part.seconds <= seconds[1]:
-                continue
-            name = f"{split}-{written[split]:05d}"
-            file = write_speech(folder / "audio" / name, part, format, kbits=kbits)
-            rows.append(
-                {"id": name, "audio": f"audio/{file.name}", "text": part.text,
-                 "words": [[w, s, e] for w, s, e in part.words],
-                 "language": "en", "split": split}
-            )  # fmt: skip
-            written[split] += 1
-            if progress:
-                progress(len(rows), sum(counts.values()))
+    with speech_writer(format, kbits=kbits, threads=threads) as write:
+        for split, wanted in counts.items():
+            for story in stories.get(split, ()):
+                if written[split] == wanted:
+                    break
+                part = join([speak(line.text) for line in story.lines])
+                if not seconds[0] <= part.seconds <= seconds[1]:
+                    continue
+                name = f"{split}-{written[split]:05d}"
+                write(folder / "audio" / name, part)
+                rows.append(
+                    {"id": name, "audio": f"audio/{name}.{format}", "text": part.text,
+                     "words": [[w, s, e] for w, s, e in part.words],
+                     "language": "en", "split": split}
+                )  # fmt: skip
+                written[split] += 1
+                if progress:
+                    progress(len(rows), sum(counts.values()))
     _write_lines(folder / "manifest.jsonl", rows)
     return written
 
@@ -94,46 +119,72 @@ def write_benchmarks(
     format: Format = "ogg",
     kbits: float = 12.0,
     transcripts: bool = True,
+    longest: int | None = None,
+    threads: int = 1,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write sWUGGY, sBLIMP and both StoryClozes from the pairs.
 
     `counts` says how many pairs of each kind are spoken. Stories have `sentences` sentences: the
     first, the last ones before the ending, and the ending. `frequency` counts a word in training.
-    `transcripts`: a text file beside each story.
+    `transcripts`: a text file beside each story. `longest`: words of a story, at most.
     """
+    chosen = chosen_pairs(pairs, counts=counts, sentences=sentences, longest=longest, seed=seed)
+    total = 2 * sum(map(len, chosen.values()))
+    done = count(1)
+    with speech_writer(format, kbits=kbits, threads=threads) as queue:
+
+        def write(path: Path, part: Part) -> None:
+            queue(path, part)
+            if progress:
+                progress(next(done), total)
+
+        for kind, name in (("topic", "tstorycloze"), ("story", "sstorycloze")):
+            if chosen[kind]:
+                _write_endings(
+                    folder / name, chosen[kind], speak, sentences, write, transcripts=transcripts
+                )
+        if chosen["word"]:
+            _write_gold(
+                folder / "swuggy" / "lexical" / "dev", chosen["word"], speak, write,
+                lambda pair, text, right: _lexical_row(pair, text, right, frequency, speak),
+            )  # fmt: skip
+        if chosen["grammar"]:
+            _write_gold(
+                folder / "sblimp" / "syntactic" / "dev", chosen["grammar"], speak, write,
+                lambda pair, text, _: _syntactic_row(pair, text),
+            )  # fmt: skip
+
+
+def chosen_pairs(
+    pairs: Sequence[Pair],
+    *,
+    counts: Mapping[str, int],
+    sentences: int,
+    longest: int | None = None,
+    seed: int = 0,
+) -> dict[str, list[tuple[str, Pair]]]:
+    """The pairs that `write_benchmarks` speaks for the same arguments, by kind, with their ids."""
     numbered = [(pair_id(pairs, i), pair) for i, pair in enumerate(pairs)]
     random.Random(seed).shuffle(numbered)
-
-    def write(path: Path, part: Part) -> None:
-        write_speech(path, part, format, kbits=kbits)
-
-    for kind, name in (("topic", "tstorycloze"), ("story", "sstorycloze")):
-        chosen = _chosen(numbered, kind, counts)
-        _write_endings(folder / name, chosen, speak, sentences, write, transcripts=transcripts)
-    _write_gold(
-        folder / "swuggy" / "lexical" / "dev", _chosen(numbered, "word", counts), speak, write,
-        lambda pair, text, correct: _lexical_row(pair, text, correct, frequency, speak),
-    )  # fmt: skip
-    _write_gold(
-        folder / "sblimp" / "syntactic" / "dev", _chosen(numbered, "grammar", counts),
-        speak, write, lambda pair, text, _: _syntactic_row(pair, text),
-    )  # fmt: skip
+    if longest is not None:
+        numbered = [item for item in numbered if _words(item[1], sentences) <= longest]
+    return {kind: _chosen(numbered, kind, counts) for kind in counts}
 
 
-def spoken_texts(
-    pairs: Sequence[Pair], *, counts: Mapping[str, int], sentences: int, seed: int = 0
-) -> list[str]:
-    """The different texts that `write_benchmarks` speaks for the same arguments."""
-    numbered = [(pair_id(pairs, i), pair) for i, pair in enumerate(pairs)]
-    random.Random(seed).shuffle(numbered)
-    texts = (
-        text
-        for kind in counts
-        for _, pair in _chosen(numbered, kind, counts)
-        for text in (*_context(pair, sentences), pair.positive, pair.negative)
-    )
+def spoken_texts(pairs: Iterable[Pair], *, sentences: int) -> list[str]:
+    """The different texts that are spoken of the pairs."""
+    texts = (t for p in pairs for t in (*_context(p, sentences), p.positive, p.negative))
     return list(dict.fromkeys(texts))
+
+
+def _words(pair: Pair, sentences: int) -> int:
+    """Words of the longer of a pair's two stories."""
+    context = _context(pair, sentences)
+    return max(
+        len(plain_words(" ".join((*context, end)))) for end in (pair.positive, pair.negative)
+    )
 
 
 def word_frequency(texts: Iterable[str]) -> Counter[str]:
@@ -160,7 +211,7 @@ def _write_endings(
     pairs: Iterable[tuple[str, Pair]],
     speak: Speak,
     sentences: int,
-    write: Callable[[Path, Part], None],
+    write: Write,
     *,
     transcripts: bool,
 ) -> None:
@@ -189,7 +240,7 @@ def _write_gold(
     folder: Path,
     pairs: Sequence[tuple[str, Pair]],
     speak: Speak,
-    write: Callable[[Path, Part], None],
+    write: Write,
     columns: Callable[[Pair, str, int], dict[str, Any]],
 ) -> None:
     rows: list[dict[str, Any]] = []

@@ -6,18 +6,20 @@ import json
 import logging
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
 from orality.errors import CorpusError
 from orality.pretraining.stories.build import MAIN_VOICE, PAIRS, read_pairs, write_pairs
-from orality.pretraining.stories.grammar import SLOTS, Pool, Split, Story, slot_lines, split_of
+from orality.pretraining.stories.grammar import SLOTS, Pool, Split, Story, slot_lines
 from orality.pretraining.stories.joining import Part
 from orality.pretraining.stories.package import (
     LEAST_KBITS,
+    Format,
     Speak,
+    chosen_pairs,
     spoken_texts,
     word_frequency,
     write_benchmarks,
@@ -34,13 +36,17 @@ logger = logging.getLogger(__name__)
 SENTENCES = 3
 REQUEST, SPEECH = "stories.json", ".speech"
 # Whose sentences the prompts of each split are made of. The hash reserves the split "prompt" for
-# alignment, but it yields only some 250 stories: enough for dev, not for training.
-SOURCES: Mapping[str, Split] = {"train": "train", "dev": "prompt", "test": "test"}
+# alignment, but it yields only some 250 stories: too few to train on.
+SOURCES: Mapping[str, tuple[Split, ...]] = {
+    "train": ("train",),
+    "dev": ("prompt", "dev"),
+    "test": ("test",),
+}
 KINDS = ("word", "grammar", "topic", "story")
 # Stories to spare, since some turn out too short or too long when spoken.
 _SPARE_SHARE, _SPARE = 0.1, 12
 # Second and third sentences for each opening; stories may share these.
-_OTHERS_SHARE, _FEWEST_OTHERS = 0.4, 150
+_OTHERS_SHARE, _FEWEST_OTHERS = 0.4, 400
 _DRAWS = 40
 # The voice speaks 2.6 to 3.6 words a second, pauses included.
 _SLOWEST, _FASTEST = 2.6, 3.6
@@ -50,14 +56,31 @@ _SLOWEST, _FASTEST = 2.6, 3.6
 class Request:
     """What a folder holds: prompts by split, test pairs by kind, and how they are chosen.
 
-    `seconds`: shortest and longest prompt; `kbits`: kilobits a second of the recordings.
+    `seconds`: shortest and longest prompt. `longest`: words of a StoryCloze story, at most.
+    `kbits`: kilobits a second of recordings in the format `ogg`; `flac` is lossless and written
+    fifty times as fast. `transcripts`: text files beside the StoryCloze recordings.
     """
 
     prompts: Mapping[str, int]
     pairs: Mapping[str, int]
     seed: int = 0
     seconds: tuple[float, float] = (7.0, 11.5)
+    longest: int | None = None
+    format: Format = "flac"
     kbits: float = 12.0
+    transcripts: bool = True
+
+
+# What the package ships, in `data/prompts` and `data/benchmarks`.
+SHIPPED = Request(
+    prompts={"train": 600, "dev": 60, "test": 200},
+    pairs={"word": 100, "grammar": 100, "topic": 300, "story": 150},
+    seconds=(6.3, 8.0),
+    longest=32,
+    format="ogg",
+    kbits=9.0,
+    transcripts=False,
+)
 
 
 def build_prompts(
@@ -68,6 +91,7 @@ def build_prompts(
     test: int = 200,
     pairs: int = 0,
     seed: int = 0,
+    format: Format = "flac",
     processes: int = 1,
     progress: Progress = silent,
 ) -> Path:
@@ -87,24 +111,19 @@ def build_prompts(
     counts = {"train": prompts, "dev": dev, "test": test}
     if min(counts.values()) < 0 or not any(counts.values()):
         raise CorpusError(f"got {counts} stories; wanted none below 0 and one at least")
-    request = Request(counts, dict.fromkeys(KINDS, pairs), seed)
-    return build(Path(out), request, listed, processes=processes, progress=progress)
+    request = Request(counts, dict.fromkeys(KINDS, pairs), seed, format=format)
+    return build(Path(out), request, processes=processes, progress=progress)
 
 
-def build(
-    out: Path,
-    request: Request,
-    listed: list[Pair],
-    *,
-    processes: int = 1,
-    transcripts: bool = True,
-    progress: Progress = silent,
-) -> Path:
-    """What `build_prompts` does, with pairs by kind, prompt lengths and the bit rate chosen.
+def build_shipped(out: str | Path, *, processes: int = 1, progress: Progress = silent) -> Path:
+    """Make the speech that comes with the package: `out` is then `data/prompts`, and its
+    `benchmarks/` is `data/benchmarks`."""
+    return build(Path(out), SHIPPED, processes=processes, progress=progress)
 
-    `listed`: the pairs to choose from; `transcripts`: text files beside the StoryCloze recordings.
-    """
-    if request.kbits < LEAST_KBITS:
+
+def build(out: Path, request: Request, *, processes: int = 1, progress: Progress = silent) -> Path:
+    """What `build_prompts` does, with everything that may be chosen."""
+    if request.format == "ogg" and request.kbits < LEAST_KBITS:
         raise CorpusError(
             f"got {request.kbits} kbit/s; wanted {LEAST_KBITS} at least, below which Opus drops "
             "half of the band"
@@ -120,20 +139,18 @@ def build(
         )
         for name, count in request.prompts.items()
     }  # fmt: skip
+    listed = shipped_pairs()
+    chosen = chosen_pairs(
+        listed, counts=request.pairs, sentences=SENTENCES, longest=request.longest
+    )
     texts = [
         *(line.text for group in stories.values() for story in group for line in story.lines),
-        *spoken_texts(listed, counts=request.pairs, sentences=SENTENCES),
+        *spoken_texts((p for group in chosen.values() for _, p in group), sentences=SENTENCES),
     ]
     speak = _spoken(out / SPEECH, texts, processes, progress)
-    if any(request.pairs.values()):
-        write_benchmarks(
-            out / "benchmarks", listed, speak, counts=request.pairs, sentences=SENTENCES,
-            frequency=word_frequency(training_texts()), kbits=request.kbits,
-            transcripts=transcripts,
-        )  # fmt: skip
-        write_pairs(out / "benchmarks" / PAIRS, listed)
     written = write_prompts(
-        out, stories, speak, kbits=request.kbits, seconds=request.seconds, counts=request.prompts,
+        out, stories, speak, counts=request.prompts, seconds=request.seconds,
+        format=request.format, kbits=request.kbits, threads=processes,
         progress=lambda done, total: progress("writing stories", done, total),
     )  # fmt: skip
     if written != dict(request.prompts):
@@ -142,15 +159,28 @@ def build(
             f"the stories are too few: got {written}, wanted {dict(request.prompts)}; "
             "ask for fewer, or take another seed"
         )
+    if any(request.pairs.values()):
+        write_benchmarks(
+            out / "benchmarks", listed, speak, counts=request.pairs, sentences=SENTENCES,
+            frequency=word_frequency(training_texts()), format=request.format,
+            kbits=request.kbits, transcripts=request.transcripts, longest=request.longest,
+            threads=processes,
+            progress=lambda done, total: progress("writing benchmark pairs", done, total),
+        )  # fmt: skip
+        write_pairs(out / "benchmarks" / PAIRS, listed)
     (out / "README.md").write_text(_card(request), encoding="utf-8")
     shutil.rmtree(out / SPEECH)
     return out
 
 
 def prompt_stories(
-    rng: random.Random, split: Split, count: int, *, seconds: tuple[float, float] = (7.0, 11.5)
+    rng: random.Random,
+    splits: Sequence[Split],
+    count: int,
+    *,
+    seconds: tuple[float, float] = (7.0, 11.5),
 ) -> list[Story]:
-    """Stories of three sentences of one split, all with different openings, and a few to spare.
+    """Stories of three sentences of the splits, all with different openings, and a few to spare.
 
     Their words fit `seconds` as the main voice speaks. Fewer come back when the grammar has no
     more.
@@ -159,9 +189,13 @@ def prompt_stories(
         return []
     wanted = round(count * (1 + _SPARE_SHARE)) + _SPARE
     others = max(round(count * _OTHERS_SHARE), _FEWEST_OTHERS)
-    openings = slot_lines(rng, "open", 2 * wanted, split)
+    openings = [o for split in splits for o in slot_lines(rng, "open", 3 * wanted, split)]
+    rng.shuffle(openings)
     pool = Pool(
-        line for slot in SLOTS[1:SENTENCES] for line in slot_lines(rng, slot, others, split)
+        line
+        for slot in SLOTS[1:SENTENCES]
+        for split in splits
+        for line in slot_lines(rng, slot, others, split)
     )
     words = (seconds[0] * _SLOWEST, seconds[1] * _FASTEST)
     found: list[Story] = []
@@ -179,11 +213,6 @@ def prompt_stories(
 def shipped_pairs() -> list[Pair]:
     """The test pairs whose texts come with the package, 600 of each kind."""
     return read_pairs(Path(str(resources.files("orality") / "data" / "benchmarks" / PAIRS)))
-
-
-def trained_sentences(texts: list[str]) -> list[str]:
-    """Those of the sentences that the tiny stack may have been trained on, by their hash."""
-    return [text for text in texts if split_of(text) == "train"]
 
 
 def _spoken(folder: Path, texts: list[str], processes: int, progress: Progress) -> Speak:
@@ -232,8 +261,8 @@ def _card(request: Request) -> str:
         "",
         f"{sum(prompts.values())} synthetic stories of {SENTENCES} sentences ({spoken}), "
         f"{request.seconds[0]:g} to {request.seconds[1]:g} s each, with word times, as made by "
-        f"`orality stories` with seed {request.seed}. Ogg Opus, 16 kHz mono, about "
-        f"{request.kbits:g} kbit/s. Use it as `corpus.path` of a recipe.",
+        f"`orality stories` with seed {request.seed}. {_sound(request)}. "
+        "Use it as `corpus.path` of a recipe.",
         "",
         "Train stories are composed of sentences of the training split: the `tiny` checkpoints may "
         "have heard some of them. Dev and test stories are composed of held-out sentences, none of "
@@ -243,10 +272,16 @@ def _card(request: Request) -> str:
     if any(pairs.values()):
         names = ", ".join(f"{pairs[k]} {n}" for k, n in _BENCHMARKS.items() if pairs.get(k))
         lines += ["", f"`benchmarks/` holds pairs of held-out sentences in the official layouts: "
-                  f"{names}. Name the folders under `evaluation.benchmarks` of a recipe."]  # fmt: skip
+                  f"{names}. Name the folders under a recipe's `evaluation.benchmarks`."]  # fmt: skip
     lines += ["", "The text is ours, Apache-2.0. The voice is `heart` of hibari-tts 0.2.1 "
               "(Apache-2.0), a model distilled from Kokoro-82M (Apache-2.0)."]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _sound(request: Request) -> str:
+    if request.format == "flac":
+        return "FLAC, 16 kHz mono"
+    return f"Ogg Opus, 16 kHz mono, about {request.kbits:g} kbit/s"
 
 
 _BENCHMARKS: Mapping[str, str] = {
