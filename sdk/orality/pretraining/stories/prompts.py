@@ -46,7 +46,7 @@ KINDS = ("word", "grammar", "topic", "story")
 # Stories to spare, since some turn out too short or too long when spoken.
 _SPARE_SHARE, _SPARE = 0.1, 12
 # Second and third sentences for each opening; stories may share these.
-_OTHERS_SHARE, _FEWEST_OTHERS = 0.4, 400
+_OTHERS_SHARE, _FEW_OTHERS, _OTHERS_EACH, _ENOUGH_OTHERS = 0.4, 150, 5, 400
 _DRAWS = 40
 # The voice speaks 2.6 to 3.6 words a second, pauses included.
 _SLOWEST, _FASTEST = 2.6, 3.6
@@ -188,7 +188,8 @@ def prompt_stories(
     if not count:
         return []
     wanted = round(count * (1 + _SPARE_SHARE)) + _SPARE
-    others = max(round(count * _OTHERS_SHARE), _FEWEST_OTHERS)
+    few = min(_FEW_OTHERS + _OTHERS_EACH * count, _ENOUGH_OTHERS)
+    others = max(round(count * _OTHERS_SHARE), few)
     openings = [o for split in splits for o in slot_lines(rng, "open", 3 * wanted, split)]
     rng.shuffle(openings)
     pool = Pool(
@@ -271,10 +272,16 @@ def _card(request: Request) -> str:
     ]
     if any(pairs.values()):
         names = ", ".join(f"{pairs[k]} {n}" for k, n in _BENCHMARKS.items() if pairs.get(k))
-        lines += ["", f"`benchmarks/` holds pairs of held-out sentences in the official layouts: "
-                  f"{names}. Name the folders under a recipe's `evaluation.benchmarks`."]  # fmt: skip
-    lines += ["", "The text is ours, Apache-2.0. The voice is `heart` of hibari-tts 0.2.1 "
-              "(Apache-2.0), a model distilled from Kokoro-82M (Apache-2.0)."]  # fmt: skip
+        lines += [
+            "",
+            f"`benchmarks/` holds pairs of held-out sentences in the official layouts: {names}. "
+            "Name the folders under a recipe's `evaluation.benchmarks`.",
+        ]
+    lines += [
+        "",
+        "The text is ours, Apache-2.0. The voice is `heart` of hibari-tts 0.2.1 (Apache-2.0), a "
+        "model distilled from Kokoro-82M (Apache-2.0).",
+    ]
     return "\n".join(lines) + "\n"
 
 
