@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from orality.pretraining.stories.grammar import Pool, lines
 
-__all__ = ["Pool", "lines"]
+if TYPE_CHECKING:
+    from orality.pretraining.stories.prompts import build_prompts
+
+__all__ = ["Pool", "build_prompts", "lines"]
+
+
+def __getattr__(name: str) -> Any:
+    # The grammar alone is used without what writes sound.
+    if name == "build_prompts":
+        from orality.pretraining.stories.prompts import build_prompts
+
+        return build_prompts
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ SLOTS = ("open", "want", "problem", "fix", "end")
 # So many draws in a row without a new line mean that a slot is used up.
 _MISSES = 2000
 # The same for one slot of a split that has only a few lines in a hundred.
-_SLOT_MISSES = 20_000
+_SLOT_MISSES = 5_000
 _DAYS = ("One sunny day", "One morning", "Last week", "On Monday", "Early in the morning",
          "After school", "On a nice day", "Yesterday")  # fmt: skip
 # H hero, F friend, o object; he/his/him and boy follow the hero. Repeats are weights.

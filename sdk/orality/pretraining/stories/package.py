@@ -215,6 +215,7 @@ def _write_endings(
     *,
     transcripts: bool,
 ) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for name, pair in pairs:
         context = _context(pair, sentences)
         number = name.rpartition("-")[2]
