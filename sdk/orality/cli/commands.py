@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -262,15 +262,14 @@ def stories(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Other seeds make other stories.")] = 0,
     format: Annotated[
-        str, typer.Option(help="flac, or ogg: a tenth of the size, and 0.5 s of a core per story.")
+        Literal["flac", "ogg"],
+        typer.Option(help="flac, or ogg: a tenth of the size, and 0.5 s of a core per story."),
     ] = "flac",
     processes: Annotated[int, typer.Option(min=1, help="Processes that speak.")] = 1,
 ) -> None:
     """Speak a corpus of short stories, as large as wanted, and benchmarks to go with it."""
     from orality.pretraining.stories.prompts import build_prompts
 
-    if format not in ("flac", "ogg"):
-        raise typer.BadParameter(f"--format takes flac or ogg, got {format!r}")
     with show_progress(console) as progress:
         made = build_prompts(
             out, prompts=prompts, dev=dev, test=test, pairs=pairs, seed=seed, format=format,
