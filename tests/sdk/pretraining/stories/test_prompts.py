@@ -163,6 +163,14 @@ def test_a_bit_rate_that_halves_the_band_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "made", request)
 
 
+def test_too_few_stories_are_counted_before_anything_is_written(
+    tmp_path: Path, spoken: Counter[str]
+) -> None:
+    with pytest.raises(CorpusError, match=r"got \{'train': 0\}, wanted \{'train': 2\}"):
+        build(tmp_path / "made", Request({"train": 2}, {}, seconds=(60.0, 70.0)))
+    assert not (tmp_path / "made" / "audio").exists()
+
+
 def test_a_missing_voice_says_which_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
