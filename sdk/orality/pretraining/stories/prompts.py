@@ -74,7 +74,7 @@ class Request:
 # What the package ships, in `data/prompts` and `data/benchmarks`.
 SHIPPED = Request(
     prompts={"train": 600, "dev": 60, "test": 200},
-    pairs={"word": 100, "grammar": 100, "topic": 300, "story": 150},
+    pairs={"word": 100, "grammar": 100, "topic": 300, "story": 100},
     seconds=(6.3, 8.6),
     longest=32,
     format="ogg",
