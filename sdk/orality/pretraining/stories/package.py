@@ -244,6 +244,7 @@ def _write_gold(
     write: Write,
     columns: Callable[[Pair, str, int], dict[str, Any]],
 ) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for number, (_, pair) in enumerate(pairs):
         for correct, text in ((1, pair.positive), (0, pair.negative)):

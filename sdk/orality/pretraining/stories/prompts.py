@@ -7,7 +7,7 @@ import logging
 import random
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
@@ -27,13 +27,13 @@ from orality.pretraining.stories.package import (
 )
 from orality.pretraining.stories.pairs import Pair
 from orality.pretraining.stories.plan import training_texts
+from orality.pretraining.stories.request import SENTENCES, Request, card
 from orality.pretraining.stories.speech import plain_words, speaker
 from orality.pretraining.stories.storage import sentence_id, write_corpus
 from orality.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
-SENTENCES = 3
 REQUEST, SPEECH = "stories.json", ".speech"
 # Whose sentences the prompts of each split are made of. The hash reserves the split "prompt" for
 # alignment, but it yields only some 250 stories: too few to train on.
@@ -50,25 +50,6 @@ _OTHERS_SHARE, _FEW_OTHERS, _OTHERS_EACH, _ENOUGH_OTHERS = 0.4, 150, 5, 400
 _DRAWS = 40
 # Most stories have 2.6 to 3.3 words a second, pauses included.
 _SLOWEST, _FASTEST = 2.6, 3.3
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a folder holds: prompts by split, test pairs by kind, and how they are chosen.
-
-    `seconds`: shortest and longest prompt. `longest`: words of a StoryCloze story, at most.
-    `kbits`: kilobits a second of recordings in the format `ogg`; `flac` is lossless and written
-    fifty times as fast. `transcripts`: text files beside the StoryCloze recordings.
-    """
-
-    prompts: Mapping[str, int]
-    pairs: Mapping[str, int]
-    seed: int = 0
-    seconds: tuple[float, float] = (7.0, 11.5)
-    longest: int | None = None
-    format: Format = "flac"
-    kbits: float = 12.0
-    transcripts: bool = True
 
 
 # What the package ships, in `data/prompts` and `data/benchmarks`.
@@ -172,7 +153,7 @@ def build(out: Path, request: Request, *, processes: int = 1, progress: Progress
             progress=lambda done, total: progress("writing benchmark pairs", done, total),
         )  # fmt: skip
         write_pairs(out / "benchmarks" / PAIRS, listed)
-    (out / "README.md").write_text(_card(request), encoding="utf-8")
+    (out / "README.md").write_text(card(request), encoding="utf-8")
     shutil.rmtree(out / SPEECH)
     return out
 
@@ -266,45 +247,3 @@ def _finished(out: Path, request: Request) -> bool:
 
 def _short(asked: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {json.dumps(value)}" for key, value in asked.items())
-
-
-def _card(request: Request) -> str:
-    prompts, pairs = request.prompts, request.pairs
-    spoken = ", ".join(f"{count} {name}" for name, count in prompts.items() if count)
-    lines = [
-        "# Spoken stories",
-        "",
-        f"{sum(prompts.values())} synthetic stories of {SENTENCES} sentences ({spoken}), "
-        f"{request.seconds[0]:g} to {request.seconds[1]:g} s each, with word times, as made by "
-        f"`orality stories` with seed {request.seed}. {_sound(request)}. "
-        "Use it as `corpus.path` of a recipe.",
-        "",
-        "Train stories are composed of sentences of the training split: the `tiny` checkpoints may "
-        "have heard some of them. Dev and test stories are composed of held-out sentences, none of "
-        "which is in any training text; a hash of each sentence decides. No two stories of a split "
-        "open with the same sentence; later sentences may be shared.",
-    ]
-    if any(pairs.values()):
-        names = ", ".join(f"{pairs[k]} {n}" for k, n in _BENCHMARKS.items() if pairs.get(k))
-        lines += [
-            "",
-            f"`benchmarks/` holds pairs of held-out sentences in the official layouts: {names}. "
-            "Name the folders under a recipe's `evaluation.benchmarks`.",
-        ]
-    lines += [
-        "",
-        "The text is ours, Apache-2.0. The voice is `heart` of hibari-tts 0.2.1 (Apache-2.0), a "
-        "model distilled from Kokoro-82M (Apache-2.0).",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _sound(request: Request) -> str:
-    if request.format == "flac":
-        return "FLAC, 16 kHz mono"
-    return f"Ogg Opus, 16 kHz mono, about {request.kbits:g} kbit/s"
-
-
-_BENCHMARKS: Mapping[str, str] = {
-    "word": "sWUGGY", "grammar": "sBLIMP", "topic": "T-StoryCloze", "story": "S-StoryCloze",
-}  # fmt: skip

@@ -20,7 +20,8 @@ from orality.evaluation import find_benchmark
 from orality.pretraining.stories import prompts, speech, storage
 from orality.pretraining.stories.grammar import split_of
 from orality.pretraining.stories.package import LEAST_KBITS
-from orality.pretraining.stories.prompts import SHIPPED, Request, build, build_prompts
+from orality.pretraining.stories.prompts import SHIPPED, build, build_prompts
+from orality.pretraining.stories.request import Request
 from orality.pretraining.stories.speech import RATE, Spoken, plain_words
 
 WORDS_A_SECOND = 3

@@ -22,6 +22,7 @@ from orality.pretraining.stories.grammar import Pool, lines
 from orality.pretraining.stories.joining import Part
 from orality.pretraining.stories.package import write_benchmarks, write_prompts
 from orality.pretraining.stories.pairs import Pair
+from orality.pretraining.stories.plan import split, training_texts
 from orality.pretraining.stories.speech import RATE, Spoken, plain_words, speaker
 
 KINDS = ("word", "grammar", "topic", "story")
@@ -200,3 +201,8 @@ def test_everything_is_built_from_nothing(tmp_path: Path) -> None:
 def test_the_main_voice_must_come_first(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="hibari"):
         build_stories(tmp_path, voices=("slt",))
+
+
+def test_the_training_texts_alone_are_those_of_the_whole_plan() -> None:
+    plan = split(3, sentences=700, pairs=1, prompts=2, words=False)
+    assert training_texts(3, sentences=700) == plan.texts("train")
