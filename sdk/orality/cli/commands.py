@@ -12,6 +12,7 @@ from rich.table import Table
 from orality.cli import listening_test, tables
 from orality.cli.progress import show_progress
 from orality.cli.push import push
+from orality.cli.stories import stories
 from orality.cli.tracking import TrackOption, with_trackers
 from orality.cli.training_warnings import show_warnings
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(tables.tables)
 app.add_typer(listening_test.app, name="listening-test")
 app.command()(push)
+app.command()(stories)
 console = Console(stderr=True)
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")]

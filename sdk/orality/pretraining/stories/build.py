@@ -117,6 +117,16 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     _write(path, [{"id": pair_id(pairs, i), **asdict(pair)} for i, pair in enumerate(pairs)])
 
 
+def read_pairs(path: Path) -> list[Pair]:
+    """The pairs that `write_pairs` wrote, in the same order."""
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [
+        Pair(**{k: v for k, v in row.items() if k not in ("id", "context")},
+             context=tuple(row["context"]))
+        for row in rows
+    ]  # fmt: skip
+
+
 def pair_id(pairs: Sequence[Pair], index: int) -> str:
     """The id of a pair in its list: kind and number."""
     return f"{pairs[index].kind}-{index:05d}"

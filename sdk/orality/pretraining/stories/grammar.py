@@ -22,6 +22,8 @@ SLOTS = ("open", "want", "problem", "fix", "end")
 
 # So many draws in a row without a new line mean that a slot is used up.
 _MISSES = 2000
+# The same for one slot of a split that has only a few lines in a hundred.
+_SLOT_MISSES = 5_000
 DAYS = ("One sunny day", "One morning", "Last week", "On Monday", "Early in the morning",
          "After school", "On a nice day", "Yesterday")  # fmt: skip
 # H hero, F friend, o object; he/his/him and boy follow the hero. Repeats are weights.
@@ -219,6 +221,19 @@ def lines(rng: random.Random, count: int, split: Split) -> list[Line]:
     return list(found.values())
 
 
+def slot_lines(rng: random.Random, slot: str, count: int, split: Split) -> list[Line]:
+    """Up to `count` different lines of one slot and split; fewer when the grammar has no more."""
+    found: dict[str, Line] = {}
+    misses = 0
+    while len(found) < count and misses < _SLOT_MISSES:
+        new = line(rng, slot)
+        misses += 1
+        if split_of(new.text) == split and new.text not in found:
+            found[new.text] = new
+            misses = 0
+    return list(found.values())
+
+
 class Pool:
     """Lines by topic and slot, from which stories are composed."""
 
@@ -236,19 +251,29 @@ class Pool:
         """A story whose first `length` lines agree; its object is named in most of them."""
         for _ in range(tries):
             topic = rng.choice(self.topics)
-            story = [rng.choice(self.lines(topic, "open"))]
-            for slot in SLOTS[1:length]:
-                following = self._following(rng, topic, slot, story)
-                if following is None:
-                    break
-                story.append(following)
-            else:
-                if sum(s.obj is not None for s in story) > length // 2:
-                    return Story(tuple(story))
+            story = self.story_after(rng, rng.choice(self.lines(topic, "open")), length=length)
+            if story is not None:
+                return story
         raise CorpusError(
             f"found no story in {tries} tries among {sum(map(len, self._lines.values()))} lines: "
             "make more lines of this split"
         )
+
+    def story_after(
+        self, rng: random.Random, opening: Line, *, length: int = len(SLOTS)
+    ) -> Story | None:
+        """One draw of a story that begins with the opening; None when the lines drawn do not fit.
+
+        The opening need not be one of the pool.
+        """
+        story = [opening]
+        for slot in SLOTS[1:length]:
+            following = self._following(rng, opening.topic, slot, story)
+            if following is None:
+                return None
+            story.append(following)
+        named = sum(s.obj is not None for s in story)
+        return Story(tuple(story)) if named > length // 2 else None
 
     def _following(
         self, rng: random.Random, topic: str, slot: str, story: list[Line]

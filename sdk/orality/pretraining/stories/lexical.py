@@ -176,7 +176,7 @@ class _Lexicon:
         except ImportError as error:
             raise CorpusError(
                 "non-words need the lexicon of hibari-tts, which is not installed: "
-                "pip install hibari-tts"
+                'pip install "orality[stories]"'
             ) from error
         self._g2p: Any = G2P()
         lexicon = self._g2p.lexicon

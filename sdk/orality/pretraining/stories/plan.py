@@ -64,7 +64,6 @@ def split(
     }
     rng = random.Random(f"{seed}-stories")
     test_pool = Pool(held["test"])
-    grammar = round(sentences * _GRAMMAR_SHARE)
     stories: dict[Split, list[Story]] = {
         "train": compose(rng, train, round(sentences * _STORY_SHARE)),
         "dev": compose(rng, held["dev"], dev),
@@ -81,11 +80,7 @@ def split(
     return Plan(
         sentences={"train": [t.text for t in train], **{s: _texts(stories[s]) for s in _HELD_OUT}},
         singles={
-            "train": [
-                *(p.positive for p in grammatical_pairs(single, grammar, "train")),
-                *word_sentences(single, round(sentences * _WORD_SHARE), "train"),
-                *single_words("train"),
-            ],
+            "train": _training_singles(single, sentences),
             "dev": [p.positive for p in grammatical_pairs(single, 200, "dev")]
             + single_words("dev"),
             "prompt": [],
@@ -94,6 +89,22 @@ def split(
         stories=stories,
         pairs=made,
     )
+
+
+def training_texts(seed: int = 0, *, sentences: int = 16_000) -> list[str]:
+    """All texts that the tiny stack is trained on, as `split` plans them but in less time."""
+    single = random.Random(f"{seed}-singles")
+    story = (t.text for t in lines(random.Random(seed), sentences, "train"))
+    return list(dict.fromkeys([*story, *_training_singles(single, sentences)]))
+
+
+def _training_singles(rng: random.Random, sentences: int) -> list[str]:
+    grammar = round(sentences * _GRAMMAR_SHARE)
+    return [
+        *(p.positive for p in grammatical_pairs(rng, grammar, "train")),
+        *word_sentences(rng, round(sentences * _WORD_SHARE), "train"),
+        *single_words("train"),
+    ]
 
 
 _HELD_OUT: tuple[Split, ...] = ("dev", "prompt", "test")

@@ -1,6 +1,6 @@
 """Text spoken by a synthetic voice, with the times of its phones and words.
 
-`hibari` (neural, the embedded stack's own voice) needs the packages hibari-tts and onnx; the voices
+`hibari` (neural, the embedded stack's own voice) needs the extra `stories`; the voices
 `slt`, `awb`, `kal16` and `rms` need the program flite.
 """
 
@@ -71,7 +71,7 @@ def hibari() -> Speaker:
     except ImportError as error:
         raise CorpusError(
             f"voice 'hibari' needs {error.name}, which is not installed: "
-            "pip install hibari-tts onnx"
+            'pip install "orality[stories]"'
         ) from error
     tts: Any = Hibari(model=_model_with_durations())
 

@@ -20,9 +20,9 @@ from orality.pretraining.stories import storage
 from orality.pretraining.stories.build import build_stories
 from orality.pretraining.stories.grammar import Pool, lines
 from orality.pretraining.stories.joining import Part
-from orality.pretraining.stories.package import write_benchmarks, write_data, write_prompts
+from orality.pretraining.stories.package import write_benchmarks, write_prompts
 from orality.pretraining.stories.pairs import Pair
-from orality.pretraining.stories.plan import split
+from orality.pretraining.stories.plan import split, training_texts
 from orality.pretraining.stories.speech import RATE, Spoken, plain_words, speaker
 
 KINDS = ("word", "grammar", "topic", "story")
@@ -105,14 +105,26 @@ def _speak(text: str) -> Part:
 def test_prompts_are_a_corpus_with_splits(tmp_path: Path) -> None:
     pool = Pool(lines(random.Random(0), 1500, "train"))
     stories = [pool.compose(random.Random(i), length=3) for i in range(8)]
-    count = write_prompts(
-        tmp_path, stories, _speak, seconds=(1, 60), splits={"train": 3, "test": 2}
+    counts = write_prompts(
+        tmp_path,
+        {"train": stories[:3], "test": stories[3:]},
+        _speak,
+        seconds=(1, 60),
+        counts={"train": 3, "test": 2},
     )
-    assert count == 5
+    assert counts == {"train": 3, "test": 2}
     found = load_corpus(tmp_path)
-    assert [u.split for u in found] == ["train"] * 3 + ["test"] * 2
-    assert found[0].text == stories[0].text
-    assert [w.text for w in found[0].words] == plain_words(stories[0].text)
+    assert [u.split for u in found] == ["test"] * 2 + ["train"] * 3
+    assert found[0].text == stories[3].text
+    assert [w.text for w in found[0].words] == plain_words(stories[3].text)
+
+
+def test_prompts_of_one_split_never_fill_another(tmp_path: Path) -> None:
+    pool = Pool(lines(random.Random(0), 1500, "train"))
+    stories = [pool.compose(random.Random(i), length=3) for i in range(6)]
+    given = {"train": stories[:5], "test": stories[5:]}
+    counts = write_prompts(tmp_path, given, _speak, seconds=(1, 60), counts={"train": 1, "test": 2})
+    assert counts == {"train": 1, "test": 1}
 
 
 def test_benchmarks_are_read_back_by_the_official_layouts(tmp_path: Path) -> None:
@@ -185,12 +197,12 @@ def test_everything_is_built_from_nothing(tmp_path: Path) -> None:
     texts = [t for p in pairs for t in (*p["context"], p["positive"], p["negative"])]
     assert {storage.sentence_id(t, "hibari") for t in texts} <= ids
 
-    plan = split(0, sentences=600, pairs=10, prompts=5)
-    write_data(tmp_path / "data", plan, made, splits={"test": 2}, counts=dict.fromkeys(KINDS, 3))
-    assert len(load_corpus(tmp_path / "data" / "prompts")) == 2
-    assert len(read_swuggy(tmp_path / "data" / "benchmarks" / "swuggy")) == 3
-
 
 def test_the_main_voice_must_come_first(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="hibari"):
         build_stories(tmp_path, voices=("slt",))
+
+
+def test_the_training_texts_alone_are_those_of_the_whole_plan() -> None:
+    plan = split(3, sentences=700, pairs=1, prompts=2, words=False)
+    assert training_texts(3, sentences=700) == plan.texts("train")
