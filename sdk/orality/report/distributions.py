@@ -137,7 +137,8 @@ def _yielded(stage: Stage) -> str:
     prompts = len({item.prompt_id for item in stage.continuations})
     if not pairs:
         return stage.title
-    return f"{stage.title}: {pairs:,} pairs, from {stage.pairing:,} of {prompts:,} prompts ({100 * stage.pairing / prompts:.0f} %)"
+    share = f"{stage.pairing:,} of {prompts:,} prompts ({100 * stage.pairing / prompts:.0f} %)"
+    return f"{stage.title}: {pairs:,} pairs, from {share}"
 
 
 def _scores(items: Sequence[Continuation]) -> list[float]:

@@ -229,9 +229,7 @@ def _marks(pairs: Sequence[Record]) -> dict[str, str]:
     """The side on which each continuation stands; in several pairs, the more frequent one."""
     lead = Counter(row["chosen_id"] for row in pairs)
     lead.subtract(row["rejected_id"] for row in pairs)
-    return {
-        name: "chosen" if ahead > 0 else "rejected" for name, ahead in lead.items() if ahead
-    }
+    return {name: "chosen" if ahead > 0 else "rejected" for name, ahead in lead.items() if ahead}
 
 
 def _warnings(result: Path) -> list[str]:
