@@ -175,14 +175,21 @@ def _thresholds(pairs: Path, given: Record, options: Record) -> Thresholds:
     stored = read_selection(pairs)
     if stored is None:
         given = {**options, **given}
-        names = ("rejected", "chosen", "max_auto_bleu")
-        numbers = {name: given.get(name) for name in names}
-        return Thresholds(**{n: v for n, v in numbers.items() if isinstance(v, int | float)})
+        return Thresholds(
+            _number(given.get("rejected")),
+            _number(given.get("chosen")),
+            _number(given.get("max_auto_bleu")),
+        )
     found = stored.selection
     return Thresholds(
         found.rejected, found.chosen, found.max_auto_bleu, found.min_gap, found.pairs_per_prompt,
         rule=stored.rule if stored.scores else "",
     )  # fmt: skip
+
+
+def _number(value: Any) -> float | None:
+    """What is read off the scores only later is not a number yet."""
+    return value if isinstance(value, int | float) else None
 
 
 def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:
