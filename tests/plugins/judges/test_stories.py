@@ -156,3 +156,13 @@ def test_true_endings_are_told_from_others_and_from_words_in_disorder(judge):
         assert kind != "true" or min(scores) == pytest.approx(5.0)
     assert means["other"] < 3.2
     assert means["disorder"] < 1.7
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["The birch canoe slid on the smooth planks.", "Mister Quilter is the apostle of the middle"],
+)
+def test_a_prompt_that_is_not_from_the_stories_is_not_judged(verdict, prompt):
+    found = verdict(NEXT, prompt)
+    assert found.score is None
+    assert "not from the stories" in found.rationale
