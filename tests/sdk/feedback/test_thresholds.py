@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +116,27 @@ def test_auto_yields_what_is_wanted_or_what_no_thresholds_would(rows, wanted):
     found = rule(wanted_yield=wanted).resolve(scores)
     most = sum(max(row) > min(row) for row in rows) / len(rows)
     assert found.yield_of(scores) >= min(wanted, most)
+
+
+def test_shuffled_scores_select_pairs_that_the_true_scores_do_not_favor():
+    """The control: nothing but the score decides which side is chosen."""
+    random = np.random.default_rng(0)
+    true = prompts(*random.normal(3.3, 0.5, (400, 5)).tolist())
+    score_of = {item.id: item.score for some in true.values() for item in some}
+    shuffled = {
+        name: [
+            Candidate(item.id, some[place].score, 0.0)
+            for item, place in zip(some, random.permutation(5), strict=True)
+        ]
+        for name, some in true.items()
+    }
+
+    def true_gaps(candidates):
+        selection = rule(min_gap="auto", pairs_per_prompt=1).resolve(candidates)
+        picked = [pair for some in candidates.values() for pair in selection.pick(some)]
+        return np.array([score_of[p.chosen.id] - score_of[p.rejected.id] for p in picked])
+
+    real, control = true_gaps(true), true_gaps(shuffled)
+    assert real.min() >= 0.4
+    # A gap of two independent scores has the deviation .5 sqrt 2; three standard errors of it.
+    assert abs(control.mean()) < 3 * 0.5 * np.sqrt(2 / len(control))
