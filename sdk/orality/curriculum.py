@@ -18,7 +18,7 @@ from orality.errors import RecipeError, TrainingError
 from orality.factory import Workers
 from orality.feedback import Prompts, read_pairs
 from orality.measure import measure_systems
-from orality.options import Threshold, Thresholds
+from orality.pair_options import Threshold, Thresholds
 from orality.progress import Progress, silent
 from orality.recipe import Recipe
 from orality.rounds import make_round, prompts_of, reselect_round, train_baselines

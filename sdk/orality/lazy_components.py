@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from orality.options import ComponentChoice, verdicts_of
+from orality.options import ComponentChoice
+from orality.pair_options import verdicts_of
 from orality.plugins import Registry
 from orality.recipe import Recipe, kind_of
 from orality.resolved import noted_checkpoints

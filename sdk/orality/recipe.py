@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,16 @@ from orality.options import (
     Baselines,
     ComponentChoice,
     CorpusOptions,
-    CurriculumOptions,
     EvaluationOptions,
     Label,
     Pool,
     SamplingSection,
     Section,
-    SelectionOptions,
-    Thresholds,
     TrainingOptions,
-    verdicts_of,
 )
+from orality.pair_options import CurriculumOptions, SelectionOptions, Thresholds, verdicts_of
 from orality.plugins import Registry, load
+from orality.recipe_files import locate
 from orality.tracking.options import TrackerOptions
 from orality.types import SamplingOptions
 
@@ -98,7 +95,7 @@ class Recipe(Section):
         """Read a recipe from a YAML file or by a shipped name; RecipeError lists every mistake."""
         if isinstance(source, Recipe):
             return source
-        path = _locate(source)
+        path = locate(source)
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -286,21 +283,3 @@ def kind_of(place: str) -> str:
     """The kind of component at a place of a recipe: `judge` for `evaluation.judge`."""
     section, _, key = place.rpartition(".")
     return "judge" if section.endswith("further_judges") else key
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
-    folder = resources.files("orality") / "recipes"
-    return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".yaml"))
-
-
-def _locate(source: str | Path) -> Path:
-    path = Path(source)
-    if path.is_file():
-        return path
-    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        raise RecipeError(f"there is no recipe file {source}")
-    if str(source) in shipped_recipes():
-        return Path(str(resources.files("orality") / "recipes" / f"{source}.yaml"))
-    known = ", ".join(shipped_recipes())
-    raise RecipeError(f"no recipe is called {str(source)!r}; give a path, or one of {known}")

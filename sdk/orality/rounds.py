@@ -22,7 +22,7 @@ from orality.feedback import (
     reselect,
     resolve,
 )
-from orality.options import Thresholds
+from orality.pair_options import Thresholds
 from orality.recipe import Recipe
 from orality.session import Session
 from orality.systems import BASELINES

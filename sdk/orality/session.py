@@ -30,7 +30,7 @@ from orality.feedback import (
     read_pairs,
 )
 from orality.lazy_components import LazyComponents
-from orality.options import Thresholds
+from orality.pair_options import Thresholds
 from orality.plugins import load
 from orality.progress import Progress
 from orality.protocols import SpeechLM

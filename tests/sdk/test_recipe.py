@@ -8,7 +8,7 @@ import pytest
 
 from orality import CompatibilityError, ComponentConfig, JudgeSpec, Recipe, RecipeError, hookimpl
 from orality import load as load_plugins
-from orality.recipe import shipped_recipes
+from orality.recipe_files import shipped_recipes
 
 
 def toy(**changes):

@@ -83,12 +83,10 @@ def pairs(
         bool, typer.Option("--reselect", help="Only select anew from what the run has judged.")
     ] = False,
     rejected: Annotated[
-        str | None,
-        typer.Option(help="With --reselect: scores up to this (2, 30%, auto) are rejected."),
+        str | None, typer.Option(help="With --reselect: rejected scores end at 2, 30% or auto.")
     ] = None,
     chosen: Annotated[
-        str | None,
-        typer.Option(help="With --reselect: scores from this on (4, 70%, auto) are chosen."),
+        str | None, typer.Option(help="With --reselect: chosen scores begin at 4, 70% or auto.")
     ] = None,
     max_auto_bleu: Annotated[
         float | None, typer.Option(help="With --reselect: what repeats itself more is rejected.")
@@ -119,9 +117,8 @@ def pairs(
         raise typer.BadParameter("thresholds are the recipe's; give others with --reselect")
     else:
         with show_progress(console) as progress:
-            made = build_pairs(
-                chosen_recipe, folder, progress=progress, workers=_workers(workers, ray)
-            )
+            team = _workers(workers, ray)
+            made = build_pairs(chosen_recipe, folder, progress=progress, workers=team)
     print(f"{count_records(made)} pairs in {made}")
 
 

@@ -22,7 +22,7 @@ from orality.factory.orders import Job, Order, Tell, Workers
 from orality.factory.pools import Sized, lacking, sized, stages_on_gpu
 from orality.factory.telling import event_told, told_error
 from orality.factory.worker import Worker
-from orality.options import verdicts_of
+from orality.pair_options import verdicts_of
 from orality.recipe import ROUND_STAGES, Recipe
 
 logger = logging.getLogger(__name__)

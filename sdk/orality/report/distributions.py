@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from orality.feedback.auto_bleu import auto_bleu
 from orality.report.curriculum_tracks import curriculum_systems
 from orality.report.figures import Line, counted
-from orality.report.run_data import Continuation, RunData, Stage, Thresholds
+from orality.report.run_data import Continuation, RunData, Stage
 from orality.report.scale import REPETITION, Frame, score_edges, shared_frame
+from orality.report.thresholds import Thresholds
 
 SIDES = {
     "rejected": "may be rejected",
@@ -114,6 +115,8 @@ def side_counts(stage: Stage, frame: Frame) -> dict[str, list[int]]:
     for item in stage.continuations:
         if item.score is not None:
             values[stage.thresholds.side(item)].append(item.score)
+    if not values["either"]:  # only thresholds that overlap allow both
+        del values["either"]
     return {SIDES[side]: counted(found, frame.scores) for side, found in values.items()}
 
 

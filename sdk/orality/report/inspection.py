@@ -19,7 +19,7 @@ from orality.feedback.yields import (
     threshold_grid,
     yields,
 )
-from orality.options import verdicts_of
+from orality.pair_options import verdicts_of
 from orality.progress import duration
 from orality.recipe import Recipe
 from orality.report.pair_check import check_pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orality.feedback import Selection, SelectionRule, read_pairs, read_selection, resolve
 from orality.feedback.select import Candidate, Pair
-from orality.options import SelectionOptions, Thresholds
+from orality.pair_options import SelectionOptions, Thresholds
 from orality.shortcuts import shortcut_accuracies
 from orality.store import read_json
 from orality.types import PreferencePair

@@ -13,7 +13,7 @@ import yaml
 
 from orality.errors import StoreError
 from orality.evaluation.results import Results, read_results
-from orality.feedback import read_selection
+from orality.report.thresholds import Thresholds, thresholds_of
 from orality.store import read_json, read_shard, shard_paths
 from orality.systems import ADOPTION
 
@@ -49,34 +49,6 @@ class Continuation:
     rationale: str
     mark: str = ""
     system: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Equation 2 of Align-SLM: at most `rejected` (s_r), at least `chosen` (s_c), delta.
-
-    `min_gap` and `pairs_per_prompt` as in `select_pairs`; `rule`: what the recipe says, where that
-    is not the numbers themselves.
-    """
-
-    rejected: float | None = None
-    chosen: float | None = None
-    max_auto_bleu: float | None = None
-    min_gap: float = 0.0
-    pairs_per_prompt: int = 1
-    rule: str = ""
-
-    def side(self, item: Continuation) -> str:
-        """What a score and an auto-BLEU allow: `chosen`, `rejected`, `either` or `neither`."""
-        if item.score is None:
-            return "neither"
-        bleu, delta = item.auto_bleu, self.max_auto_bleu
-        repeats = bleu is not None and delta is not None and bleu > delta
-        bad = repeats or (self.rejected is not None and item.score <= self.rejected)
-        good = not repeats and self.chosen is not None and item.score >= self.chosen
-        if good:
-            return "either" if bad else "chosen"
-        return "rejected" if bad else "neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,31 +137,9 @@ def _rounds(run: Path, recipe: Record) -> list[Stage]:
     for number in range(1, max([len(planned), *found], default=0) + 1):
         given = planned[number - 1] if number <= len(planned) else {}
         name = f"round-{number}"
-        thresholds = _thresholds(run / name / "pairs", given, recipe.get("selection") or {})
+        thresholds = thresholds_of(run / name / "pairs", given, recipe.get("selection") or {})
         stages.append(_stage(run, name, f"Round {number}", thresholds))
     return stages
-
-
-def _thresholds(pairs: Path, given: Record, options: Record) -> Thresholds:
-    """Those by which the pairs were selected; before they are, the numbers of the recipe."""
-    stored = read_selection(pairs)
-    if stored is None:
-        given = {**options, **given}
-        return Thresholds(
-            _number(given.get("rejected")),
-            _number(given.get("chosen")),
-            _number(given.get("max_auto_bleu")),
-        )
-    found = stored.selection
-    return Thresholds(
-        found.rejected, found.chosen, found.max_auto_bleu, found.min_gap, found.pairs_per_prompt,
-        rule=stored.rule if stored.scores else "",
-    )  # fmt: skip
-
-
-def _number(value: Any) -> float | None:
-    """What is read off the scores only later is not a number yet."""
-    return value if isinstance(value, int | float) else None
 
 
 def _stage(run: Path, name: str, title: str, thresholds: Thresholds) -> Stage:

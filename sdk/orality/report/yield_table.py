@@ -55,7 +55,7 @@ def round_yields(stage: Stage, others: Sequence[tuple[float, float]]) -> list[Ro
     return [
         RoundYield(
             stage.title, found.rejected, found.chosen, prompts,
-            found.pairs, mine,
+            stage.pairing if mine and stage.pairing else found.pairs, mine,
         )
         for found in yields(candidates, grid, selection)
         if (mine := (found.rejected, found.chosen) == used) or found.pairs

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from orality.report.thresholds import thresholds_of
 from orality.sharing.base import BaseModel
 from orality.sharing.figures import Figure, intervals_of, model_index
 from orality.sharing.markdown import fenced, front_matter, neutral, render
@@ -158,7 +159,9 @@ def _learning(run: SharedRun) -> list[tuple[str, str, str]]:
     found = []
     for number, stage in enumerate(run.stages):
         given = planned[number] if stage.startswith("round-") and number < len(planned) else {}
-        found.append((stage, str(given.get("rejected", "–")), str(given.get("chosen", "–"))))
+        used = thresholds_of(run.path / stage / "pairs", given, {})
+        numbers = ("–" if n is None else f"{n:.3g}" for n in (used.rejected, used.chosen))
+        found.append((stage, *numbers))
     return found
 
 

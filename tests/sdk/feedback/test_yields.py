@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orality import StoreError
+from orality.feedback import Selection
 from orality.feedback.select import Candidate
 from orality.feedback.yields import Yield, read_round, score_step, threshold_grid, yields
 
@@ -15,7 +18,11 @@ def test_yields_count_the_prompts_that_give_a_pair():
         "c": [Candidate("c1", 4.5, 0.0), Candidate("c2", 4.5, 0.9)],  # one repeats itself
         "d": [Candidate("d1", None, 0.0), Candidate("d2", 5.0, 0.0)],
     }
-    found = yields(candidates, [(1, 4), (2, 3), (1, 5)], max_auto_bleu=0.1)
+    any_of_these = [(1, 4), (2, 3), (1, 5)]
+    selection = Selection(rejected=0, chosen=0, max_auto_bleu=0.1)
+    found = yields(candidates, any_of_these, selection)
+    assert found == [Yield(1, 4, 1), Yield(2, 3, 2), Yield(1, 5, 0)]
+    found = yields(candidates, any_of_these, replace(selection, repetition_pairs=True))
     assert found == [Yield(1, 4, 2), Yield(2, 3, 3), Yield(1, 5, 0)]
 
 

@@ -17,7 +17,8 @@ from orality.report import write_report
 from orality.report.costs import cost_rows
 from orality.report.examples import extremes
 from orality.report.page import write_page
-from orality.report.run_data import Continuation, Prompt, RunData, Stage, Thresholds, read_run
+from orality.report.run_data import Continuation, Prompt, RunData, Stage, read_run
+from orality.report.thresholds import Thresholds
 from orality.report.yield_table import round_yields, run_yields
 
 TABLES = ("table.md", "table.csv", "table.tex")
@@ -75,7 +76,9 @@ def stage(rows: list[tuple[str, float | None, float]], **pairs: int) -> Stage:
         Continuation(f"{prompt}-{index}", prompt, Path("a"), "words", bleu, score, None, "")
         for index, (prompt, score, bleu) in enumerate(rows)
     ]
-    return Stage("round-1", "Round 1", Thresholds(2, 4, 0.1), items, {}, pairs, [], False)
+    limits = Thresholds(2, 4, 0.1)
+    pairing = sum(pairs.values())
+    return Stage("round-1", "Round 1", limits, items, {}, pairs, [], False, pairing)
 
 
 ROWS = [

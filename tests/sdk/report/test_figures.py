@@ -13,7 +13,8 @@ from orality.report.listening import spread
 from orality.report.player import outline
 from orality.report.results_view import p_text, signed
 from orality.report.rounds_view import training_figures
-from orality.report.run_data import Continuation, Thresholds
+from orality.report.run_data import Continuation
+from orality.report.thresholds import Thresholds
 from orality.types import Waveform
 
 NAMES = {"rejected": "may be rejected", "neither": "neither", "chosen": "may be chosen"}

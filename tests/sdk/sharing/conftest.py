@@ -133,7 +133,11 @@ def write_texts():
 def stored_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("stored") / "run"
     run.mkdir()
-    recipe = Recipe.load("tiny").with_corpus("/home/me/secret-project/recordings")
+    data = Recipe.load("tiny").model_dump()
+    data["rounds"] = [{"rejected": 1, "chosen": 3}, {"rejected": 2, "chosen": 4}]
+    data["selection"] = {"max_auto_bleu": 0.1}
+    data["training"] |= {"learning_rate": 0.0005}
+    recipe = Recipe.parse(data).with_corpus("/home/me/secret-project/recordings")
     (run / "recipe.yaml").write_text(recipe.dump())
     write_json(run / "manifest.json", manifest())
     write_stages(run)

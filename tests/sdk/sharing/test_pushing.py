@@ -117,7 +117,7 @@ def test_the_card_tells_where_everything_comes_from(pushed):
     card = (pushed / "README.md").read_text()
     for told in (
         "judged by `likelihood` (checkpoint `smollm2-135m-instruct`)",
-        "| round-1 | 1.0 | 3.0 |", "| round-2 | 2.0 | 4.0 |", "auto-BLEU above 0.1",
+        "| round-1 | 1 | 3 |", "| round-2 | 2 | 4 |", "auto-BLEU above 0.1",
         f"| slm | `tiny/model.safetensors` | `{BASE_SHA}` |", "| judge | `none` | `unknown` |",
         "| slm | `twist` | `tiny` | orality-slm-twist 0.1.0 |", "torch 2.13.0",
         "| base model | apache-2.0 |", "| training data | unknown |", "| model | unknown |",

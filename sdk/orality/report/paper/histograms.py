@@ -8,18 +8,17 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from orality.report.distributions import Histograms, Panel
+from orality.report.distributions import SIDES, Histograms, Panel
 from orality.report.paper import style
 from orality.report.paper.table import Table, Value
 
 _TAIL = 0.02
-# rejected, either, neither, chosen
-_SIDES: tuple[dict[str, Any], ...] = (
-    {"facecolor": "white", "edgecolor": style.VERMILION, "hatch": "//////"},
-    {"facecolor": style.LIGHT, "edgecolor": style.BLUE, "hatch": "//////"},
-    {"facecolor": style.LIGHT, "edgecolor": style.GRAY},
-    {"facecolor": style.BLUE, "edgecolor": style.BLUE},
-)
+_SIDES: dict[str, dict[str, Any]] = {
+    SIDES["rejected"]: {"facecolor": "white", "edgecolor": style.VERMILION, "hatch": "//////"},
+    SIDES["either"]: {"facecolor": style.LIGHT, "edgecolor": style.BLUE, "hatch": "//////"},
+    SIDES["neither"]: {"facecolor": style.LIGHT, "edgecolor": style.GRAY},
+    SIDES["chosen"]: {"facecolor": style.BLUE, "edgecolor": style.BLUE},
+}
 
 
 def write_histograms(folder: Path, name: str, data: Histograms) -> list[Path]:
@@ -55,7 +54,8 @@ def _stack(axes: Axes, panel: Panel, edges: Sequence[float]) -> None:
     total = sum(sum(counts) for counts in panel.groups.values()) or 1
     width = edges[1] - edges[0]
     base = [0.0] * (len(edges) - 1)
-    for (name, counts), paint in zip(panel.groups.items(), _SIDES, strict=True):
+    for name, counts in panel.groups.items():
+        paint = _SIDES[name]
         shares = [100 * count / total for count in counts]
         filled = [index for index, share in enumerate(shares) if share]
         axes.bar(
