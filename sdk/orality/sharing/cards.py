@@ -160,9 +160,12 @@ def _learning(run: SharedRun) -> list[tuple[str, str, str]]:
     for number, stage in enumerate(run.stages):
         given = planned[number] if stage.startswith("round-") and number < len(planned) else {}
         used = thresholds_of(run.path / stage / "pairs", given, {})
-        numbers = ("–" if n is None else f"{n:.3g}" for n in (used.rejected, used.chosen))
-        found.append((stage, *numbers))
+        found.append((stage, _number(used.rejected), _number(used.chosen)))
     return found
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def _languages(run: SharedRun) -> list[str]:
