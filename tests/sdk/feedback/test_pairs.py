@@ -188,8 +188,8 @@ def test_pairs_hold_what_their_continuations_hold(a_round, tmp_path):
     pairs = read_records(work.folder / "pairs")
     assert 0 < len({pair["prompt_id"] for pair in pairs}) < 6
     for pair in pairs:
-        assert pair["prompt_units"] == prompts[pair["id"]]["units"]
-        assert pair["split"] == prompts[pair["id"]]["split"]
+        assert pair["prompt_units"] == prompts[pair["prompt_id"]]["units"]
+        assert pair["split"] == prompts[pair["prompt_id"]]["split"]
         for end, better in (("chosen", True), ("rejected", False)):
             row = drawn[pair[f"{end}_id"]]
             assert row["prompt_id"] == pair["prompt_id"] == pair["id"].partition("#")[0]
