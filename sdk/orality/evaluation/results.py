@@ -134,8 +134,8 @@ class Results:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as `results.json` holds it."""
-        return {
+        """Plain data, exactly as `results.json` holds it: lists, no tuples."""
+        found = {
             "version": VERSION,
             "recipe": self.recipe,
             "systems": [asdict(item) for item in self.systems],
@@ -145,6 +145,8 @@ class Results:
             "provenance": dict(self.provenance),
             "frontier": None if self.frontier is None else asdict(self.frontier),
         }
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
 
 
 def higher_is_better(metric: str) -> bool:
