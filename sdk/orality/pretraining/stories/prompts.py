@@ -52,14 +52,13 @@ _DRAWS = 40
 _SLOWEST, _FASTEST = 2.6, 3.3
 
 
-# What the package ships, in `data/prompts` and `data/benchmarks`.
+# As many as the package ships, in `data/prompts` and `data/benchmarks`: below 12 kbit/s its units,
+# and with them StoryCloze, suffer.
 SHIPPED = Request(
-    prompts={"train": 600, "dev": 60, "test": 200},
-    pairs={"word": 100, "grammar": 100, "topic": 300, "story": 100},
-    seconds=(6.3, 8.6),
-    longest=32,
+    prompts={"train": 300, "dev": 60, "test": 60},
+    pairs={"word": 200, "grammar": 200, "topic": 100, "story": 100},
     format="ogg",
-    kbits=9.0,
+    kbits=12.0,
     transcripts=False,
 )
 
