@@ -20,7 +20,6 @@ __all__ = ["ANY", "Span", "align_tokens", "align_words", "spelled"]
 ANY = -1
 """A token of which only is known that something was said: the likeliest one at each frame."""
 _MOST_CELLS = 400_000_000  # of the path's table, a byte each: half an hour of fast speech
-_FLATTER = 0.999
 _IMPOSSIBLE = np.float32(-1e30)
 
 
@@ -68,9 +67,7 @@ def _emissions(
     taken = log_probs[:, np.concatenate([[blank], columns])].astype(np.float32)
     unknown = np.flatnonzero(np.asarray(tokens) == ANY) + 1
     if len(unknown):
-        # A little flatter than it is, so that of equal paths the one wins whose known tokens lie
-        # where they are surest, whatever the rounding.
-        taken[:, unknown] = _FLATTER * log_probs[:, said].max(axis=1, keepdims=True)
+        taken[:, unknown] = log_probs[:, said].max(axis=1, keepdims=True)
     # A model may give a token no probability at all; the path must still be able to pass.
     return np.maximum(taken, _IMPOSSIBLE / len(log_probs))
 
