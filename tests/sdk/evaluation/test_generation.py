@@ -494,5 +494,5 @@ def test_a_recipe_s_further_judges_are_known_by_label():
     data["evaluation"]["metrics"] = [{"name": "judge", "further": "other"}]
     check_metrics(Recipe.parse(data), load())
     data["evaluation"]["metrics"] = [{"name": "judge", "further": "another"}]
-    with pytest.raises(EvaluationError, match="there are: other"):
+    with pytest.raises(EvaluationError, match="there are: grammar, other"):
         check_metrics(Recipe.parse(data), load())
