@@ -47,8 +47,8 @@ def adopt_round(session: Session, prompts: Prompts, name: str, adapters: Sequenc
     """Whether the policy of a finished round is kept; what decides is stored with the round.
 
     `adapters`: the policy's, the round's own last. Where the recipe's `curriculum.adopt` is
-    `always`, or there are no dev prompts, it is kept without a look. Otherwise it is kept if the
-    dev prompts' mean score has risen; if not, the adapter stays in its folder, and the next round
+    `always`, or there are no dev prompts, it is kept without a comparison. Otherwise it is kept if
+    the dev prompts' mean score has risen; if not, the adapter stays in its folder, and the next round
     starts from the policy before.
     """
     if session.recipe.curriculum.adopt == "always" or not prompts.count("dev"):
