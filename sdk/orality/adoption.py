@@ -48,8 +48,8 @@ def adopt_round(session: Session, prompts: Prompts, name: str, adapters: Sequenc
 
     `adapters`: the policy's, the round's own last. Where the recipe's `curriculum.adopt` is
     `always`, or there are no dev prompts, it is kept without a comparison. Otherwise it is kept if
-    the dev prompts' mean score has risen; if not, the adapter stays in its folder, and the next round
-    starts from the policy before.
+    the dev prompts' mean score has risen; if not, the adapter stays in its folder, and the
+    next round starts from the policy before.
     """
     if session.recipe.curriculum.adopt == "always" or not prompts.count("dev"):
         return True
