@@ -5,7 +5,7 @@ default:
 
 # the suite, without what is slow or needs a GPU
 test *args:
-    python -m pytest {{args}}
+    python -m pytest -n 2 --dist loadfile {{args}}
 
 # tests that fetch weights or take minutes
 slow:

@@ -25,7 +25,7 @@ def small(**changes):
     data = Recipe.load("toy").model_dump()
     data["corpus"] |= {"max_prompts": 6, "max_dev_prompts": 3}
     data["training"] |= {"epochs": 1.0}
-    data["evaluation"] |= {"prompts": 2}
+    data["evaluation"] |= {"prompts": 2, "temperatures": []}
     data["baselines"] = {"fine_tuned": False, "perplexity": False}
     for section, values in changes.items():
         data[section] = data[section] | values if isinstance(values, dict) else values
@@ -204,7 +204,7 @@ def test_killing_a_run_anywhere_changes_nothing(finished_run, tmp_path):
         time.sleep(draw.uniform(0.0, 4.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert ids(out) == ids(expected)
     assert json.loads((out / "results.json").read_text())["results"] == results["results"]
