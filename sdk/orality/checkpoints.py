@@ -5,18 +5,20 @@ For plugins: nothing here imports torch or fetches anything, so `describe` may c
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orality import documents
 from orality.errors import CheckpointError
 from orality.resolved import note_checkpoint
 from orality.types import UnitSpec
 
 __all__ = [
     "TWIST_UNITS",
+    "check_loaded",
     "codebook_size",
     "find_checkpoint",
     "note_checkpoint",
@@ -63,15 +65,27 @@ def find_checkpoint(
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object; CheckpointError when it is missing or anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    content = documents.read_json(path, CheckpointError)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not an object")
     return content
+
+
+def check_loaded(where: str | Path, report: Mapping[str, Any]) -> None:
+    """CheckpointError that names the tensors which a checkpoint lacks, has too many of, or has in
+    other shapes; `report`: what transformers returns with `output_loading_info`."""
+    problems = []
+    for what, key in (
+        ("lacks", "missing_keys"),
+        ("has unknown tensors", "unexpected_keys"),
+        ("has other shapes of", "mismatched_keys"),
+    ):
+        names = sorted(str(n[0] if isinstance(n, tuple) else n) for n in report.get(key) or ())
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            problems.append(f"{what} {', '.join(names[:3])}{more}")
+    if problems:
+        raise CheckpointError(f"{where} does not hold this model: it {'; it '.join(problems)}")
 
 
 def read_unit_spec(folder: Path, codebook: str | None = None) -> UnitSpec:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from orality.compat import Stack, check_stack, judge_problems
 from orality.components import KINDS, JudgeSpec
+from orality.documents import read_yaml
 from orality.errors import CompatibilityError, RecipeError
 from orality.options import (
     Baselines,
@@ -27,6 +28,7 @@ from orality.options import (
 )
 from orality.pair_options import CurriculumOptions, SelectionOptions, Thresholds, verdicts_of
 from orality.plugins import Registry, load
+from orality.public_addresses import public
 from orality.recipe_files import locate
 from orality.tracking.options import TrackerOptions
 from orality.types import SamplingOptions
@@ -96,10 +98,7 @@ class Recipe(Section):
         if isinstance(source, Recipe):
             return source
         path = locate(source)
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RecipeError(f"recipe {source} cannot be read: {error}") from error
+        data = read_yaml(path, RecipeError)
         if not isinstance(data, dict):
             raise RecipeError(
                 f"recipe {source} must hold keys and values, not {type(data).__name__}"
@@ -129,9 +128,14 @@ class Recipe(Section):
         changes = {"cut": "fixed", "fixed_cut": True, "prompt_seconds": seconds}
         return self.model_copy(update={"corpus": self.corpus.model_copy(update=changes)})
 
-    def dump(self) -> str:
-        """The whole recipe as YAML, defaults included."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    def dump(self, *, secrets: bool = False) -> str:
+        """The whole recipe as YAML, defaults included.
+
+        `secrets`: with users, passwords and queries of addresses, which runs are not to keep.
+        """
+        data = self.model_dump(mode="json")
+        data = data if secrets else public(data)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
     @property
     def fingerprint(self) -> str:
@@ -148,7 +152,7 @@ class Recipe(Section):
             data["evaluation"].pop(name)
         if data["evaluation"]["temperature"] is None:  # as in runs from before there was one
             del data["evaluation"]["temperature"]
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(public(data), sort_keys=True).encode()).hexdigest()
 
     @property
     def evaluation_sampling(self) -> SamplingOptions:

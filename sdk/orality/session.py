@@ -113,7 +113,7 @@ class Session:
     def order(self, round_order: RoundOrder | None = None) -> Order:
         """What a worker must know to do the jobs of a round, or to cut prompts."""
         folder = str(self.run.path.resolve())
-        return Order(recipe=self.recipe.dump(), folder=folder, round=round_order)
+        return Order(recipe=self.recipe.dump(secrets=True), folder=folder, round=round_order)
 
     def work(
         self,

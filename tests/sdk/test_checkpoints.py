@@ -100,8 +100,8 @@ def test_an_object_comes_back_from_json(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (None, "config.json cannot be read: No such file"),
-        (b"{", "config.json is not JSON"),
-        (b"\xff", "config.json is not JSON"),
+        (b"{", "config.json cannot be read as JSON"),
+        (b"\xff", "config.json cannot be read as UTF-8"),
         (b"[1]", "config.json holds a list, not an object"),
     ],
 )

@@ -44,7 +44,7 @@ class Journal:
                     found = row["settings"]
                     continue
                 self.rows[row["id"]] = row
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise EvaluationError(
                     f"{self.path}, line {number} is damaged ({error}); delete the file, and only "
                     "what it holds is computed anew"

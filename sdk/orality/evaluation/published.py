@@ -10,15 +10,14 @@ rows:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from orality.documents import read_json, read_yaml
 from orality.errors import EvaluationError
 
 Figure = tuple[float, float | None]  # as printed, and the half interval where one is printed
@@ -76,10 +75,9 @@ def read_published(where: str | Path) -> Published:
     """
     path = _find(where)
     try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        file = _File.model_validate(data)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        read = read_json if path.suffix == ".json" else read_yaml
+        file = _File.model_validate(read(path, EvaluationError))
+    except ValueError as error:
         raise EvaluationError(
             f"{path} cannot be read as published figures: {_say(error)}"
         ) from error

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from orality.documents import read_json
 from orality.errors import EvaluationError
 from orality.evaluation.frontier_results import Frontier, read_frontier
 from orality.evaluation.statistics import Interval
@@ -149,6 +150,9 @@ class Results:
         return plain
 
 
+_Stored = TypeVar("_Stored", Metric, Comparison)
+
+
 def higher_is_better(metric: str) -> bool:
     """The direction of a metric, by the first part of its id."""
     return metric.split("/")[0] not in _LOWER_IS_BETTER
@@ -161,22 +165,22 @@ def write_results(path: Path, results: Results) -> None:
 
 def read_results(path: Path) -> Results:
     """Read `results.json`; EvaluationError if it is damaged or of another version."""
+    data = read_json(path, EvaluationError)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
         if data["version"] != VERSION:
             raise EvaluationError(
                 f"{path} has version {data['version']}, this orality reads version {VERSION}"
             )
         return Results(
             systems=[System(**item) for item in data["systems"]],
-            results=[Metric(**_with_interval(item)) for item in data["results"]],
-            comparisons=[Comparison(**_with_interval(item)) for item in data["comparisons"]],
+            results=[_typed(Metric, item) for item in data["results"]],
+            comparisons=[_typed(Comparison, item) for item in data["comparisons"]],
             settings=data["settings"],
             recipe=data["recipe"],
             provenance=data.get("provenance", {}),
             frontier=read_frontier(data.get("frontier")),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvaluationError(f"{path} cannot be read as results: {error}") from error
 
 
@@ -197,9 +201,18 @@ def read_items(path: Path) -> list[Item]:
     for number, line in enumerate(lines, start=1):
         try:
             items.append(Item(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise EvaluationError(f"{path}, line {number} is damaged: {error}") from error
     return items
+
+
+def _typed(kind: type[_Stored], item: Mapping[str, Any]) -> _Stored:
+    made = kind(**_with_interval(item))
+    for name in ("value", "difference", "p_value"):
+        number = getattr(made, name, None)
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise TypeError(f"{name} is {number!r}, wanted a number")
+    return made
 
 
 def _with_interval(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ and are kept as text.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orality import documents
 from orality.errors import EvaluationError
 
 SENTIMENTS = ("positive", "negative", "neutral")
@@ -146,17 +146,11 @@ def _id(row: Mapping[str, Any], where: str, seen: Mapping[str, object]) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path} cannot be read: {error}") from error
+    lines = documents.read_text(path, EvaluationError).splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise EvaluationError(f"{path}, line {number}: {error}") from error
+        row = documents.load_json(line, f"{path}, line {number}", EvaluationError)
         if not isinstance(row, dict):
             raise EvaluationError(f"{path}, line {number}: wanted an object, got {row!r}")
         yield f"{path}, line {number}", row

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orality import documents
 from orality.errors import EvaluationError
 from orality.listening.key import TIE, Key
 
@@ -85,14 +85,14 @@ def _answer(trial: str, value: Any, key: Key, source: str) -> Answer:
 
 
 def _page(path: Path, key: Key) -> Iterator[dict[str, Any]]:
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = documents.read_json(path, EvaluationError)
     yield from data if isinstance(data, list) else [data]
 
 
 def _lines(path: Path, key: Key) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in documents.read_text(path, EvaluationError).splitlines():
         if line.strip():
-            yield json.loads(line)
+            yield documents.load_json(line, path, EvaluationError)
 
 
 def _table(path: Path, key: Key) -> Iterator[dict[str, Any]]:
@@ -116,10 +116,15 @@ def _mturk(rows: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
             continue
         text = row.get("Answer.results") or ""
         if not text:
-            (answers,) = json.loads(row["Answer.taskAnswers"])
+            (answers,) = documents.load_json(
+                row["Answer.taskAnswers"], "Answer.taskAnswers", EvaluationError
+            )
             text = answers["results"]
         # The worker's id is Mechanical Turk's word, not the page's.
-        yield {**json.loads(text), "rater": row["WorkerId"]}
+        yield {
+            **documents.load_json(text, "Answer.results", EvaluationError),
+            "rater": row["WorkerId"],
+        }
 
 
 def _webmushra(rows: Sequence[Mapping[str, str]], key: Key) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orality import documents
 from orality.errors import RecipeError
 
 
@@ -51,7 +51,7 @@ def read_rates(path: Path) -> Rates:
     RecipeError when it cannot be read or holds something else.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = documents.read_json(path, RecipeError)
         return Rates.model_validate(data.get("rates", data) if isinstance(data, dict) else data)
     except (OSError, ValueError) as error:
         if isinstance(error, ValidationError):

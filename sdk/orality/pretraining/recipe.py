@@ -6,9 +6,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from orality.documents import read_yaml
 from orality.errors import RecipeError
 
 
@@ -107,10 +107,9 @@ class PretrainRecipe(_Section):
                 f"no pretraining recipe is called {str(source)!r}; give a file, or one of "
                 f"{', '.join(shipped_pretrain_recipes())}"
             )
+        data = read_yaml(path, RecipeError)
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RecipeError(f"pretraining recipe {source} cannot be read: {error}") from error
+            return cls.model_validate(data)
         except ValidationError as error:
             lines = "".join(
                 f"\n  - {'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"

@@ -24,7 +24,7 @@ from orality.pretraining.recipe import PretrainRecipe
 from orality.pretraining.unit_lm import UnitLMSettings, train_unit_lm
 from orality.pretraining.unit_vocoder import train_vocoder
 from orality.progress import Progress, silent
-from orality.store import atomic_write
+from orality.store import atomic_write, lock_folder
 from orality.store.files import explain_os_errors
 from orality.store.folders import whole_folder
 from orality.types import UnitSpec
@@ -63,21 +63,22 @@ def pretrain(
     """
     out = Path(out)
     settings = _with_corpus(PretrainRecipe.load(recipe), corpus)
-    _claim(out, settings)
-    if not all((out / kind).is_dir() for kind in PLUGINS):
-        if settings.speech.corpus == STORIES:
-            speech = story_speech(settings, out / "speech", progress)
-        else:
-            speech = recorded_speech(settings)
-        _train(speech, out, _Work(settings, out / "training", device, progress))
-    text = yaml.safe_dump(
-        {
-            kind: {"name": name, "checkpoint": str((out / kind).resolve())}
-            for kind, name in PLUGINS.items()
-        },
-        sort_keys=False,
-    )
-    atomic_write(out / "stack.yaml", lambda file: file.write(text.encode()))
+    with lock_folder(out):
+        _claim(out, settings)
+        if not all((out / kind).is_dir() for kind in PLUGINS):
+            if settings.speech.corpus == STORIES:
+                speech = story_speech(settings, out / "speech", progress)
+            else:
+                speech = recorded_speech(settings)
+            _train(speech, out, _Work(settings, out / "training", device, progress))
+        text = yaml.safe_dump(
+            {
+                kind: {"name": name, "checkpoint": str((out / kind).resolve())}
+                for kind, name in PLUGINS.items()
+            },
+            sort_keys=False,
+        )
+        atomic_write(out / "stack.yaml", lambda file: file.write(text.encode()))
     return out
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from orality.documents import load_yaml, read_text
 from orality.errors import StoreError
 from orality.evaluation.results import Results, read_results
 from orality.report.thresholds import Thresholds, thresholds_of
-from orality.store import read_json, read_shard, shard_paths
+from orality.store import read_json, read_shard, refuse_links, shard_paths
 from orality.systems import ADOPTION
 
 Record = dict[str, Any]
@@ -101,6 +100,7 @@ def read_run(run: Path) -> RunData:
     """Read a run folder; StoreError if it is none, or if a file in it is damaged."""
     if not (run / "manifest.json").is_file():
         raise StoreError(f"{run} holds no run (no manifest.json); give the folder of a run")
+    refuse_links(run)
     text, recipe = _recipe(run / "recipe.yaml")
     prompts = {row["id"]: _prompt(run, row) for row in _prompt_rows(run)}
     return RunData(
@@ -120,13 +120,14 @@ def read_run(run: Path) -> RunData:
 
 
 def _recipe(path: Path) -> tuple[str, Record]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
+    text = read_text(path, StoreError)
+    data = load_yaml(text, path, StoreError)
     if not isinstance(data, dict):
         raise StoreError(f"{path} holds no recipe: expected keys and values")
+    sections = ("selection", "evaluation", "corpus", "sampling", "training", "baselines")
+    for section, kind in {"rounds": list, **dict.fromkeys(sections, dict)}.items():
+        if not isinstance(data.get(section, kind()), kind):
+            raise StoreError(f"{path}: {section} is {data[section]!r}, wanted a {kind.__name__}")
     return text, data
 
 

@@ -81,6 +81,6 @@ def _require_ours(
         path = api.hf_hub_download(**where, filename=PROVENANCE)
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
     require_same_run(found, identity, target.url)

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import yaml
-
+from orality.documents import read_yaml
 from orality.errors import SharingError
 from orality.evaluation.results import Results, read_results
-from orality.store import read_json
+from orality.public_addresses import public_address
+from orality.store import read_json, refuse_links
 from orality.systems import ADOPTION, BASELINES, aligned
 
 WEIGHTS = "adapter_model.safetensors"
@@ -58,6 +57,7 @@ def read_shared_run(run: Path, system: str | None = None) -> SharedRun:
     for name in ("manifest.json", "recipe.yaml"):
         if not (run / name).is_file():
             raise SharingError(f"{run} holds no run (no {name}); give the folder of a run")
+    refuse_links(run)
     found = _systems(run)
     if not found:
         raise SharingError(f"{run} has no trained adapter yet; run `orality align` to its end")
@@ -66,7 +66,9 @@ def read_shared_run(run: Path, system: str | None = None) -> SharedRun:
         raise SharingError(
             f"{run} has no system {chosen or 'aligned round 1'!r}; it has {', '.join(found)}"
         )
-    recipe = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe = read_yaml(run / "recipe.yaml", SharingError)
+    if not isinstance(recipe, dict):
+        raise SharingError(f"{run / 'recipe.yaml'} holds no recipe: expected keys and values")
     recipe.pop("tracking", None)
     results = run / "results.json"
     adapters, stages = found[chosen]
@@ -93,9 +95,7 @@ def without_paths(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if "://" in value:
-        parts = urlsplit(value)
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}{parts.path}"
+        return public_address(value)
     if re.match(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]", value):
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
     return value

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from orality.errors import SharingError
 from orality.sharing.base import repository_id
-from orality.store import explain_os_errors, read_json
+from orality.store import explain_os_errors, lock_folder, read_json
 
 PROVENANCE = "provenance.json"
+BEGUN = ".push.json"  # there while a push into a folder is under way; then provenance stands for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +63,45 @@ def check_folder(target: Path, run: Path, identity: Mapping[str, str], *, force:
         raise SharingError(f"{target} is a file; choose a folder")
     if not target.is_dir() or not any(target.iterdir()) or force:
         return
-    known = target / PROVENANCE
-    require_same_run(read_json(known) if known.is_file() else None, identity, str(target))
+    known = next((target / n for n in (BEGUN, PROVENANCE) if (target / n).is_file()), None)
+    require_same_run(None if known is None else read_json(known), identity, str(target))
 
 
 def put_folder(built: Path, target: Path) -> None:
     """Move what was built into a folder, file by file; what an earlier push left goes.
 
-    Files that no push of orality wrote stay. `provenance.json` comes last.
+    Files that no push of orality wrote stay. `provenance.json` comes last; until then `.push.json`
+    says whose push it is, so that one that was cut short can be made again.
     """
-    with explain_os_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
+    with explain_os_errors(target), lock_folder(target):
         files = sorted(path.relative_to(built) for path in built.rglob("*") if path.is_file())
-        for name in _pushed_before(target) - set(files):
+        before = _pushed_before(target)
+        if Path(PROVENANCE) in files:
+            _put(built / PROVENANCE, target / BEGUN)
+        for name in before - set(files):
             (target / name).unlink(missing_ok=True)
         for name in sorted(files, key=lambda path: path == Path(PROVENANCE)):
-            place = target / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f".{place.name}.partial")
-            shutil.copyfile(built / name, partial)
-            os.replace(partial, place)
+            _put(built / name, target / name)
+        (target / BEGUN).unlink(missing_ok=True)
+    (target / ".lock").unlink(missing_ok=True)
+
+
+def _put(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(f".{place.name}.partial")
+    try:
+        shutil.copyfile(file, partial)
+        os.replace(partial, place)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _pushed_before(target: Path) -> set[Path]:
-    known = target / PROVENANCE
-    found = read_json(known) if known.is_file() else {}
-    names = found.get("files") if isinstance(found, Mapping) else None
-    inside = [Path(name) for name in names or [] if isinstance(name, str)]
+    names: list[Any] = []
+    for known in (target / PROVENANCE, target / BEGUN):
+        found = read_json(known) if known.is_file() else {}
+        listed = found.get("files") if isinstance(found, Mapping) else None
+        names += listed if isinstance(listed, list | Mapping) else []
+    inside = [Path(name) for name in names if isinstance(name, str)]
     return {name for name in inside if not name.is_absolute() and ".." not in name.parts}

@@ -9,6 +9,7 @@ from orality.store.files import (
     write_json,
 )
 from orality.store.folders import whole_folder
+from orality.store.locks import lock_folder, refuse_links
 from orality.store.metrics import append_metrics, read_metrics, stage_costs
 from orality.store.run import Run
 from orality.store.shards import (
@@ -33,12 +34,14 @@ __all__ = [
     "drop_unfinished",
     "explain_os_errors",
     "iterate_records",
+    "lock_folder",
     "put_shard",
     "read_json",
     "read_metrics",
     "read_records",
     "read_shard",
     "read_table",
+    "refuse_links",
     "run_stage",
     "shard_path",
     "shard_paths",

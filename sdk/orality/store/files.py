@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orality import documents
 from orality.errors import StoreError
 
 _SYNCS_AT_A_TIME = 8
@@ -80,7 +81,7 @@ def drop_unfinished(folder: Path) -> None:
     if not folder.is_dir():
         return
     with explain_os_errors(folder):
-        for path in folder.glob(".*.????????"):  # as `atomic_write` names them
+        for path in folder.glob(f".*.{8 * '[0-9a-f]'}"):  # as `atomic_write` names them
             path.unlink(missing_ok=True)
 
 
@@ -92,7 +93,4 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; StoreError names the file when it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
+    return documents.read_json(path, StoreError)

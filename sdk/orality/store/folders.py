@@ -86,7 +86,7 @@ def _is_sound(folder: Path) -> bool:
             [(folder / name).stat().st_size, _sha256(folder / name)] == expected
             for name, expected in files.items()
         )
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return False
 
 

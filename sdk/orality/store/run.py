@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import os
 import platform
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from orality.errors import StoreError
-from orality.store.files import atomic_write, explain_os_errors, read_json, write_json
+from orality.store.files import atomic_write, drop_unfinished, read_json, write_json
 from orality.store.lines import append_line
+from orality.store.locks import lock_folder
+from orality.store.metrics import METRICS
 
 RECORDED_DISTRIBUTIONS = (
     "orality", "torch", "transformers", "peft", "accelerate", "numpy", "pyarrow", "soundfile",
@@ -43,7 +44,8 @@ class Run:
 
         `recipe`: its YAML text; `details`: component names, versions, checkpoints, seed.
         """
-        manifest = self.path / "manifest.json"
+        manifest, text = self.path / "manifest.json", self.path / "recipe.yaml"
+        drop_unfinished(self.path)
         if manifest.exists():
             found = self.manifest.get("fingerprint")
             if found != fingerprint:
@@ -52,14 +54,13 @@ class Run:
                     f"({str(found)[:12]}, asked for {fingerprint[:12]}); nothing was mixed: "
                     "give another --out, or compare with its recipe.yaml"
                 )
+            if not text.exists():  # a kill came between the first two files
+                atomic_write(text, lambda file: file.write(recipe.encode()))
             return
-        if self.path.exists() and any(
-            item.name not in {".lock", "events.jsonl"} for item in self.path.iterdir()
-        ):
+        if not self._is_unused(recipe):
             raise StoreError(
                 f"{self.path} is not empty and holds no run; give --out a new or an empty folder"
             )
-        atomic_write(self.path / "recipe.yaml", lambda file: file.write(recipe.encode()))
         write_json(
             manifest,
             {
@@ -74,6 +75,16 @@ class Run:
                 **details,
             },
         )
+        atomic_write(text, lambda file: file.write(recipe.encode()))
+
+    def _is_unused(self, recipe: str) -> bool:
+        """Whether the folder holds nothing but what a run that was killed at once leaves there."""
+        begun = {".lock", "events.jsonl", METRICS}
+        if (self.path / "recipe.yaml").is_file():
+            if (self.path / "recipe.yaml").read_bytes() != recipe.encode():
+                return False
+            begun.add("recipe.yaml")
+        return not self.path.exists() or all(item.name in begun for item in self.path.iterdir())
 
     def note_recipe(self, recipe: str) -> None:
         """Replace `recipe.yaml` by one that differs only in what the fingerprint leaves out."""
@@ -100,20 +111,8 @@ class Run:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; a second one gets a StoreError at once."""
-        with explain_os_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("a")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.close()
-            raise StoreError(
-                f"another process is working in {self.path}; wait for it or stop it first"
-            ) from error
-        try:
+        with lock_folder(self.path):
             yield
-        finally:
-            handle.close()
 
     def event(self, name: str, **figures: Any) -> None:
         """Append a line to `events.jsonl`: when what finished, with its figures."""

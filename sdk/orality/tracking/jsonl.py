@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orality.documents import load_json, read_text
+from orality.errors import StoreError
 from orality.store.files import atomic_write, explain_os_errors
 
 
@@ -48,8 +50,8 @@ def read_steps(path: Path) -> list[dict[str, Any]]:
     """The lines of a file that hold steps, in order; a torn last line is left out."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    rows = [json.loads(line) for line in lines]
+    lines = read_text(path, StoreError).split("\n")[:-1]
+    rows = [load_json(line, path, StoreError) for line in lines]
     return [row for row in rows if "step" in row]
 
 

@@ -6,6 +6,7 @@ No keys or passwords: trackers find those in the environment, or where their own
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -101,7 +102,9 @@ class MlflowOptions(_TrackerOptions):
     def is_local(self) -> bool:
         """A file or a SQLite database."""
         uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:"
-        return urlsplit(uri).scheme in {"", "file", "sqlite"}
+        # Without a scheme it is a folder, or the name of a service that is not on this machine.
+        named = re.match(r"(databricks|uc)(-uc)?($|:)", uri)
+        return named is None and urlsplit(uri).scheme in {"", "file", "sqlite"}
 
     @property
     def module(self) -> str | None:

@@ -11,6 +11,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from orality.documents import read_json
+from orality.errors import CheckpointError
 from orality.store.folders import newest_step, write_step
 
 
@@ -43,6 +45,6 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
     path = newest_step(folder)
     if path is None:
         return None
-    values = json.loads((path / "state.json").read_text())
+    values = read_json(path / "state.json", CheckpointError)
     step = values.pop("step")
     return Checkpoint(step, load_file(path / "state.safetensors"), values)

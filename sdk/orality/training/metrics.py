@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from orality.documents import load_json, read_text
+from orality.errors import TrainingError
 from orality.store.files import atomic_write
 
 
@@ -19,8 +21,8 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """All whole lines, in order; a line that a crash tore off is left out."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is torn
+    lines = read_text(path, TrainingError).split("\n")[:-1]  # what follows the last newline is torn
+    return [load_json(line, path, TrainingError) for line in lines]
 
 
 def tracked_figures(record: Mapping[str, float]) -> dict[str, float]:

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orality import CheckpointError
+from orality.documents import read_yaml
 
-_MOST_BYTES, _MOST_NODES = 32 * 2**20, 500_000
 _ROOTS = ("nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "torchmetrics.")
 _FUNCTIONS = frozenset({"nemo.collections.asr.modules.transformer.get_nemo_transformer"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -71,23 +69,12 @@ def _without_interpolations(value: str) -> str:
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Every key with its value, at any depth; list items come under their list's key."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise CheckpointError(f"{path.name} has over {_MOST_BYTES >> 20} MiB; refused")
-    try:
-        # The pure loader is the C loader's equal in what it refuses.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is not plain YAML: {error}") from error
+    content = read_yaml(path, CheckpointError)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path.name} holds no configuration")
     left: list[tuple[str, Any]] = [("", content)]
-    visited = 0
     while left:
         key, value = left.pop()
-        visited += 1
-        if visited > _MOST_NODES:
-            raise CheckpointError(f"{path.name} unfolds to over {_MOST_NODES} values; refused")
         if isinstance(value, dict):
             left += [(str(name), item) for name, item in value.items()]
         elif isinstance(value, list):

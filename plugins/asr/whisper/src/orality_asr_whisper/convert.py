@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import CheckpointError
+from orality.checkpoints import read_json
 from orality_asr_whisper.ctranslate import read_variables
 
 Variables = dict[str, NDArray[Any]]
@@ -33,8 +34,8 @@ def convert(source: Path, target: Path) -> None:
         raise CheckpointError(f"{source} is no Whisper model: it lacks {sorted(missing)}")
     tensors = {name: np.array(value, np.float16) for name, value in _tensors(variables)}
     save_file(tensors, str(target / "model.safetensors"), metadata={"format": "pt"})
-    own = json.loads((source / "config.json").read_text())
-    vocabulary = json.loads((source / "tokenizer.json").read_text())
+    own = read_json(source / "config.json")
+    vocabulary = read_json(source / "tokenizer.json")
     special = {token["content"]: token["id"] for token in vocabulary["added_tokens"]}
     _write(target / "config.json", _model_config(variables, special))
     _write(

@@ -110,7 +110,9 @@ def _tokenizer(folder: Path) -> Any:
                 raise FileNotFoundError(f"{name} is missing")
         from transformers import WhisperTokenizer
 
-        return WhisperTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        return WhisperTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        ).backend_tokenizer
     except Exception as error:  # tokenizers raises plain Exception
         raise CheckpointError(
             f"{folder} has no tokenizer that can be read (tokenizer.json, or vocab.json with "

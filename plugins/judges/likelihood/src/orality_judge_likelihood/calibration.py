@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from orality import CheckpointError, Verdict
+from orality.checkpoints import read_json
 from orality_judge_likelihood import SCALE
 
 
@@ -49,7 +50,7 @@ class Calibration:
 def read(path: Path) -> Calibration:
     """A calibration file; CheckpointError if it is not a rising curve from 1 to 5."""
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         points = tuple((float(x), float(y)) for x, y in content["points"])
         found = Calibration(float(content["fluency"]), points, content.get("provenance", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers import DacModel, EncodecModel, MimiModel
 
 import orality
 from orality import CheckpointError
+from orality.checkpoints import read_json
 from orality_tokenizer_codec.folder import Folder, find_folder, read_folder
 
 
@@ -140,7 +140,7 @@ def _tensor_names(path: Path) -> set[str]:
         if (path / single).is_file():
             return _names_in(path / single)
         if index.is_file():
-            return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+            return set(read_json(index).get("weight_map", ()))
     raise CheckpointError(f"{path} holds neither model.safetensors nor pytorch_model.bin")
 
 

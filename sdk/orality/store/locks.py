@@ -1,0 +1,70 @@
+"""One process at a time in a folder, and nothing in it that leads out of it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orality.errors import StoreError
+from orality.store.files import explain_os_errors
+
+logger = logging.getLogger(__name__)
+
+_BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
+
+
+@contextmanager
+def lock_folder(path: Path) -> Iterator[None]:
+    """Hold a folder for this process, making it if need be; a second one gets a StoreError at once.
+
+    Refuses a folder that links lead out of (`refuse_links`). On a file system without locks it
+    warns and goes on.
+    """
+    refuse_links(path)
+    with explain_os_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        handle = (path / ".lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            handle.close()
+            raise StoreError(
+                f"another process is working in {path}; wait for it or stop it first"
+            ) from error
+        logger.warning(
+            "%s is on a file system without locks (%s): let no other process work in it",
+            path, error.strerror,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        handle.close()
+
+
+def refuse_links(folder: Path) -> None:
+    """StoreError for a link below `folder` that leads out of it, so that nothing is read, written
+    or deleted there; `folder` itself may be a link."""
+    root = folder.resolve()
+    left = [root] if root.is_dir() else []
+    with explain_os_errors(folder):
+        while left:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        _check_link(Path(entry.path), root)
+                    elif entry.is_dir(follow_symlinks=False):
+                        left.append(Path(entry.path))
+
+
+def _check_link(link: Path, root: Path) -> None:
+    if not link.resolve().is_relative_to(root):
+        raise StoreError(
+            f"{link} is a link that leads out of {root}; nothing there is read or written: put the "
+            "file or folder itself in its place, or link the whole folder"
+        )
