@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from orality.audio_headers import missing
 from orality.errors import AudioError, AudioLimitError
 from orality.store.files import atomic_write
 from orality.types import Waveform
 
 MAX_SECONDS = 3600.0
+MAX_RATE, MAX_CHANNELS = 400_000, 64
 _UNKNOWN = 2**62  # frames: what libsndfile says of a FLAC that was written as a stream
 _BLOCK = 1 << 16
 _MISMATCH = 0.1  # seconds by which a header and a slice's list may be wrong about the length
@@ -57,9 +60,17 @@ def read_audio(
         readable = _checked(source, name, max_bytes if seconds is None else None)
     else:
         name, readable = name or "the given stream", source
+    if not (math.isfinite(start) and math.isfinite(seconds or 0.0)):
+        raise AudioError(f"{name}: {seconds} s from {start} s on are no part of a recording")
     try:
+        _check_whole(readable, name)
         with _SoundFile(readable) as file:
             rate = int(file.samplerate)
+            if rate > MAX_RATE or file.channels > MAX_CHANNELS:
+                raise AudioLimitError(
+                    f"{name} has {file.channels} channels at {rate} Hz; at most {MAX_CHANNELS} at "
+                    f"{MAX_RATE} Hz are accepted"
+                )
             samples = _decode(file, name, rate, start, seconds, max_seconds)
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", error)  # without the path, which comes first here
@@ -106,6 +117,19 @@ def _checked(path: str | Path, name: str, max_bytes: int | None) -> bytes:
             f"{name} has {found.st_size} bytes, more than the {max_bytes} accepted"
         )
     return encoded
+
+
+def _check_whole(readable: bytes | BinaryIO, name: str) -> None:
+    """AudioError for a file that was cut."""
+    if isinstance(readable, bytes):
+        with open(readable, "rb") as file:
+            reason = missing(file)
+    else:
+        place = readable.tell()
+        reason = missing(readable)
+        readable.seek(place)
+    if reason is not None:
+        raise AudioError(f"{name} cannot be read as audio: it is not whole, {reason}")
 
 
 def _decode(

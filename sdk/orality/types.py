@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+from orality.errors import AudioError
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
@@ -20,6 +22,13 @@ class Waveform:
 
     samples: NDArray[np.float32]
     sample_rate: int
+
+    def __post_init__(self) -> None:
+        if getattr(getattr(self.samples, "dtype", None), "kind", "f") in "iub":
+            raise AudioError(
+                f"got samples of the type {self.samples.dtype}, wanted float32 in [-1, 1]; divide "
+                "16-bit samples by 32768"
+            )
 
     @property
     def duration(self) -> float:

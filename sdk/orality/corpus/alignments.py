@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 
+from orality import documents
 from orality.audio import printable
 from orality.corpus.files import Names, files_below
 from orality.corpus.names import LineIndex, NameIndex
+from orality.corpus.nearest import nearest
 from orality.corpus.textgrid import read_textgrid
 from orality.errors import CorpusError
 from orality.types import Word
 
-SILENCE = frozenset({"", "sil", "sp", "<sil>", "<eps>", "<s>", "</s>"})
-
 
 class Alignments:
-    """The words of utterances, found by their ids; only names are held, files are read when asked.
+    """The words of utterances, found by their names; only names are held.
 
-    Below `folder`: `ID.TextGrid`; `ID.json` with `aligned_text`, a list of [word, start, end];
+    Below `folder`: `NAME.TextGrid`; `NAME.json` with `aligned_text`, a list of [word, start, end];
     `*.alignment.txt` (LibriSpeech's condensed form); `*.ctm`. Times are in seconds.
     """
 
@@ -41,27 +40,32 @@ class Alignments:
         self._condensed = LineIndex(lists[b".alignment.txt"])
         self._ctm = LineIndex(lists[b".ctm"], comment=";;")
 
-    def __getitem__(self, name: str) -> tuple[Word, ...]:
-        """The words of an utterance without silence, none where nothing is known of it.
+    def find(self, name: str, recording: str = "", rivals: Sequence[str] = ()) -> list[Word]:
+        """What the files say of a name, silence and noise included; [] where nothing is known.
 
-        Raises CorpusError when its file is malformed.
+        `recording`: the path of what is called so, `rivals` those of other recordings of the same
+        name: of several files, the one that is nearest to this recording alone is taken, or none.
+        Raises CorpusError when the file is malformed.
         """
-        words = self._listed(name) or self._alone(name)
-        return tuple(word for word in words if word.text.lower() not in SILENCE)
+        for index, read in ((self._condensed, _condensed), (self._ctm, _ctm)):
+            files: dict[str, list[tuple[str, str]]] = {}
+            for path, where, line in index.located(name):
+                files.setdefault(str(path), []).append((where, line))
+            chosen = nearest(list(files), recording, rivals)
+            if chosen is not None:
+                return read(files[chosen])
+        chosen = nearest(self._alone(name), recording, rivals)
+        if chosen is None:
+            return []
+        path = Path(chosen)
+        return _json(path) if path.suffix.lower() == ".json" else read_textgrid(path)
 
-    def _listed(self, name: str) -> list[Word]:
-        condensed = list(self._condensed.lines(name))
-        if condensed:
-            return _librispeech(*condensed[-1])
-        words = [_ctm(where, line) for where, line in self._ctm.lines(name)]
-        return sorted(words, key=lambda word: word.start)
-
-    def _alone(self, name: str) -> list[Word]:
-        for place in self._by_stem[name]:
-            if _stem(self._single[place]) == name:
-                path = Path(os.fsdecode(self._single.path(place)))
-                return read_textgrid(path) if path.suffix.lower() != ".json" else _json(path)
-        return []
+    def _alone(self, name: str) -> list[str]:
+        return [
+            os.fsdecode(self._single.path(place))
+            for place in self._by_stem[name]
+            if _stem(self._single[place]) == name
+        ]
 
 
 def _is_single(name: bytes) -> bool:
@@ -70,11 +74,12 @@ def _is_single(name: bytes) -> bool:
 
 
 def _stem(name: bytes) -> str:
-    return printable(os.fsdecode(os.path.splitext(os.path.basename(name))[0]))
+    return printable(PurePath(os.fsdecode(name)).stem)
 
 
-def _librispeech(where: str, line: str) -> list[Word]:
+def _condensed(rows: Sequence[tuple[str, str]]) -> list[Word]:
     """`ID "WORD,,WORD" "1.2,1.5,2.0"`: an empty word is silence, times are the ends."""
+    where, line = rows[-1]
     found = re.fullmatch(r'\S+\s+"([^"]*)"\s+"([^"]*)"', line)
     if found is None:
         raise CorpusError(f'{where} is no line of the form: ID "words" "ends"')
@@ -85,23 +90,28 @@ def _librispeech(where: str, line: str) -> list[Word]:
     return [Word(*word) for word in zip(texts, [0.0, *ends[:-1]], ends, strict=True)]
 
 
-def _ctm(where: str, line: str) -> Word:
+def _ctm(rows: Sequence[tuple[str, str]]) -> list[Word]:
     """`ID CHANNEL START SECONDS WORD ...`, as NeMo and Kaldi write it."""
-    fields = line.split()
-    if len(fields) < 5:
-        raise CorpusError(f"{where} has {len(fields)} fields, wanted ID CHANNEL START SECONDS WORD")
-    start, seconds = _numbers(fields[2:4], where)
-    return Word(fields[4], start, start + seconds)
+    words = []
+    for where, line in rows:
+        fields = line.split()
+        if len(fields) < 5:
+            raise CorpusError(
+                f"{where} has {len(fields)} fields, wanted ID CHANNEL START SECONDS WORD"
+            )
+        start, seconds = _numbers(fields[2:4], where)
+        words.append(Word(fields[4], start, start + seconds))
+    return words
 
 
 def _json(path: Path) -> list[Word]:
+    content = documents.read_json(path, CorpusError)
+    rows = content.get("aligned_text") if isinstance(content, dict) else None
+    if rows is None:
+        return []  # some other file of that name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        rows = content.get("aligned_text") if isinstance(content, dict) else None
-        if rows is None:
-            return []  # some other file of that name
         return [Word(str(text), float(start), float(end)) for text, start, end in rows]
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise CorpusError(f"{path} is no alignment: {error}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 
 from orality.audio import AudioLimits
 from orality.corpus.alignments import Alignments
-from orality.corpus.recording import Unreadable
+from orality.corpus.namesakes import namesakes
+from orality.corpus.recording import Recording, Unreadable
 from orality.corpus.sources import SPLITS, Entry, Source
+from orality.corpus.times import checked, of_slice
 from orality.corpus.utterance import Utterance
 from orality.errors import CorpusError
+from orality.types import Word
 
 _AT_A_TIME = 1 << 16
 
@@ -43,12 +47,18 @@ class Corpus(Sequence[Utterance]):
         self._source, self._language, self._limits = source, language, limits
         self._alignments, self._reopen = alignments, reopen
         ids, places, splits = _listed(source.entries())
+        self._namesakes = {} if alignments is None else namesakes(source.entries)
         order = pc.sort_indices(ids)
         self._ids = pa.chunked_array([ids.take(order)]).combine_chunks()
         self._places, self._splits = places[order], splits[order]
         twice = pc.index(pc.equal(self._ids[:-1], self._ids[1:]), True).as_py() if len(ids) else -1
         if twice >= 0:
-            raise CorpusError(f"the corpus has the id {self._ids[twice].as_py()!r} twice")
+            name, both = self._ids[twice].as_py(), self._places[twice : twice + 2].tolist()
+            first, second = (source.row(int(place)).recording.name for place in both)
+            raise CorpusError(
+                f"the corpus has the id {name!r} twice, for {first} and {second}; give each "
+                "recording an id of its own, or name another column as corpus.columns.id"
+            )
 
     def __len__(self) -> int:
         return len(self._places)
@@ -103,13 +113,12 @@ class Corpus(Sequence[Utterance]):
         name = self._ids[number].as_py()
         row = self._source.row(int(self._places[number]))
         recording, text, words = row.recording, row.text, row.words
-        if not words and self._alignments is not None:
-            try:
-                words = self._alignments[name] or self._alignments[recording.stem]
-            except CorpusError as error:
-                # One bad alignment is counted like one bad recording; it does not stop the others.
-                recording = Unreadable(recording.name, str(error))
+        try:
+            words = checked(words or self._aligned(name, recording), recording.name)
             text = text or " ".join(word.text for word in words) or None
+        except CorpusError as error:
+            # One bad alignment is counted like one bad recording; it does not stop the others.
+            recording, words = Unreadable(recording.name, str(error)), ()
         return Utterance(
             id=name,
             recording=recording,
@@ -119,6 +128,26 @@ class Corpus(Sequence[Utterance]):
             language=row.language or self._language,
             limits=self._limits,
         )
+
+    def _aligned(self, name: str, recording: Recording) -> tuple[Word, ...]:
+        """The words that a file has under the utterance's id, else under its recording's name."""
+        if self._alignments is None:
+            return ()
+        stem, path = recording.stem, os.fsdecode(getattr(recording, "path", b""))
+        start, seconds = getattr(recording, "start", 0.0), getattr(recording, "seconds", None)
+        rivals = [other for other in self._namesakes.get(stem, ()) if other != path]
+        if name != stem:
+            words = self._alignments.find(name, path)
+            if words:
+                return tuple(words)
+        words = self._alignments.find(stem, path, rivals) if stem else []
+        if seconds is None:
+            return tuple(words)
+        # What is called as the recording tells of the whole of it; unless it is called as the
+        # slice, too, and ends where the slice does.
+        if name == stem and max((word.end for word in words), default=0.0) <= seconds:
+            return tuple(words)
+        return of_slice(words, start, seconds)
 
 
 def _listed(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from orality import documents
 from orality.corpus.lines import Lines
 from orality.corpus.recording import FileSlice, Recording, Unreadable
 from orality.corpus.sources import Entry, Row, split_named
@@ -35,7 +36,7 @@ class Cuts:
             cut = _parsed(line, where)
             self._row(cut, where)
             split = split_named(str((cut.get("custom") or {}).get("split", "")))
-            yield Entry(str(cut["id"]), place, split, where)
+            yield Entry(str(cut["id"]), place, split, where, b"")
 
     def row(self, place: int) -> Row:
         """The cut that begins at a byte."""
@@ -126,10 +127,7 @@ def is_cut(line: bytes) -> bool:
 
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{where} is not JSON: {error}") from error
+    row = documents.load_json(line, where, CorpusError)
     if not isinstance(row, dict) or "id" not in row or "type" not in row:
         raise CorpusError(f"{where} is no cut: it must have an id and a type")
     return row

@@ -43,7 +43,8 @@ class Names:
 
 def files_below(folder: Path) -> Iterator[bytes]:
     """Paths of regular files relative to `folder`, in a fixed order; links to folders are followed,
-    each folder is visited once. A folder that may not be read is named in the log."""
+    each folder is visited once. What macOS leaves behind (`._NAME`, `__MACOSX`) is passed over; a
+    folder that may not be read is named in the log."""
     seen: set[tuple[int, int]] = set()
     root = os.path.join(os.fsencode(folder), b"")
 
@@ -56,8 +57,10 @@ def files_below(folder: Path) -> Iterator[bytes]:
             folders.clear()
             continue
         seen.add((found.st_dev, found.st_ino))
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name != b"__MACOSX")
         for name in sorted(names):
+            if name.startswith(b"._"):  # what macOS keeps about a file, not a file
+                continue
             path = os.path.join(place, name)
             if os.path.isfile(path):
                 yield path[len(root) :]

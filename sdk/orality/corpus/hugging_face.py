@@ -5,13 +5,14 @@ Everything is read with pyarrow; the package `datasets` is needed for names on t
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 
+from orality import documents
 from orality.corpus import tables
 from orality.corpus.recording import TableCell
 from orality.corpus.sources import NO_COLUMNS, Entry, Row, split_named
@@ -35,7 +36,8 @@ class Tables:
 
     `columns`: which column is `audio`, `text`, `id`, `language`, `split` and `words`; else those of
     `USUAL` names. Audio is a struct of `bytes` and `path` as `Audio` stores it, bytes, or a path.
-    Without ids, the name of the inner path is one, else split and row number. Raises CorpusError
+    Without ids, the name of the inner path is one, else row number and split, or the file's path
+    where a split has several. Raises CorpusError
     when there is no column of audio.
     """
 
@@ -44,6 +46,7 @@ class Tables:
     ) -> None:
         self.alignments: Path | None = None
         self._files = [(str(path), split) for path, split in files]
+        self._labels = _labels(self._files)
         self._columns = columns
         self._known: dict[str, dict[str, str]] = {}
 
@@ -64,10 +67,11 @@ class Tables:
                 told = cells.get(known.get("split", ""))
                 place = number << _ROW_BITS | row
                 yield Entry(
-                    f"{split or PurePath(path).stem}-{row:08d}" if name is None else str(name),
+                    f"{self._labels[number]}-{row:08d}" if name is None else str(name),
                     place,
                     split if told is None else split_named(str(told)),
                     f"{path}, row {row}",
+                    os.fsencode(cells.get(inner or "") or ""),
                 )
 
     def row(self, place: int) -> Row:
@@ -93,6 +97,19 @@ class Tables:
         if path not in self._known:
             self._known[path] = _find_columns(tables.schema(path), self._columns, path)
         return self._known[path]
+
+
+def _labels(files: Sequence[tuple[str, str | None]]) -> list[str]:
+    """What rows without ids are called after, another for each file."""
+    splits = [split for _, split in files]
+    paths = [PurePath(os.path.abspath(path)) for path, _ in files]
+    top = PurePath(os.path.commonpath([path.parent for path in paths])) if paths else PurePath()
+    return [
+        split
+        if split is not None and splits.count(split) == 1
+        else "-".join(path.relative_to(top).with_suffix("").parts)
+        for path, split in zip(paths, splits, strict=True)
+    ]
 
 
 def _find_columns(schema: pa.Schema, asked: Mapping[str, str], path: str) -> dict[str, str]:
@@ -166,7 +183,7 @@ def tables_of(folder: Path) -> list[tuple[Path, str | None]]:
     return [
         (path, split_named(str(path.relative_to(folder))))
         for path in sorted(folder.rglob("*.parquet"))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith("._")
     ]
 
 
@@ -199,10 +216,7 @@ def _plain(name: Any, where: Path) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{path} cannot be read: {error}") from error
+    content = documents.read_json(path, CorpusError)
     if not isinstance(content, dict):
         raise CorpusError(f"{path} holds no object")
     return content

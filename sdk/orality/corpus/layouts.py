@@ -9,11 +9,13 @@ from pathlib import Path, PurePath
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orality import documents
 from orality.audio import printable
 from orality.corpus.files import Names, files_below
 from orality.corpus.names import LineIndex
-from orality.corpus.recording import FileSlice
+from orality.corpus.recording import FileSlice, Unreadable
 from orality.corpus.sources import AUDIO_SUFFIXES, SPLITS, Entry, Row
+from orality.corpus.transcripts import beside
 from orality.errors import CorpusError
 
 _MLS_LANGUAGES = {
@@ -26,7 +28,7 @@ def folder_source(folder: Path) -> Distribution | Folder:
     """Every recording below `folder`, read as the layout asks that is found there.
 
     LibriSpeech is known by its `*.trans.txt`, Multilingual LibriSpeech by `SPLIT/transcripts.txt`.
-    Elsewhere a text file of the recording's name is its transcript.
+    Elsewhere a text file of the recording's name is its transcript, as in LibriTTS and VCTK.
     """
     librispeech: list[Path] = []
     mls: list[Path] = []
@@ -70,7 +72,7 @@ class Distribution:
         """Ids are the names of the files; what has no transcript is listed as well."""
         for place, name in enumerate(self._names):
             path = PurePath(printable(os.fsdecode(name)))
-            yield Entry(path.stem, place, self._split_of(path.parts))
+            yield Entry(path.stem, place, self._split_of(path.parts), path=self._names.path(place))
 
     def row(self, place: int) -> Row:
         """The recording and its transcript."""
@@ -86,7 +88,11 @@ class Folder:
 
     def __init__(self, folder: Path, names: Names) -> None:
         self.alignments: Path | None = folder
-        self._names = names
+        self._folder, self._names = folder, names
+        # Folders `train-clean-100`, `dev`, ... (LibriTTS) are splits where all recordings have one.
+        splits = {_librispeech_split(PurePath(os.fsdecode(name)).parts[:-1]) for name in names}
+        self._has_splits = None not in splits and len(splits) > 1
+        self._texts = _lj_texts(folder)
 
     def entries(self) -> Iterator[Entry]:
         """Ids are the paths below the folder."""
@@ -97,19 +103,31 @@ class Folder:
         for place, name in enumerate(self._names):
             short = _id(name)
             whole = printable(os.fsdecode(name)).replace("/", "-")
-            yield Entry(whole if short in twice else short, place, None)
+            name_of = whole if short in twice else short
+            yield Entry(name_of, place, self._split(name), path=self._names.path(place))
 
     def row(self, place: int) -> Row:
-        """The recording and what the text file beside it says."""
+        """The recording and its transcript; one that cannot be read makes it unreadable."""
         path = self._names.path(place)
-        transcript = Path(os.fsdecode(path)).with_suffix(".txt")
-        text = None
-        if transcript.is_file():
-            try:
-                text = transcript.read_text(encoding="utf-8", errors="replace").strip() or None
-            except OSError as error:
-                raise CorpusError(f"transcript {transcript} cannot be read: {error}") from error
-        return Row(FileSlice(path), text=text)
+        recording = FileSlice(path)
+        try:
+            text = self._texts.get(recording.stem)
+            return Row(recording, text=text or beside(Path(os.fsdecode(path)), self._folder))
+        except CorpusError as error:
+            return Row(Unreadable(recording.name, str(error), recording.stem))
+
+    def _split(self, name: bytes) -> str | None:
+        parts = PurePath(printable(os.fsdecode(name))).parts[:-1]
+        return _librispeech_split(parts) if self._has_splits else None
+
+
+def _lj_texts(folder: Path) -> dict[str, str]:
+    """LJSpeech's `metadata.csv`: NAME|text|text with numbers spelled out, without a header."""
+    path = folder / "metadata.csv"
+    if not path.is_file() or not (folder / "wavs").is_dir():
+        return {}
+    rows = (line.split("|") for line in documents.read_text(path, CorpusError).splitlines())
+    return {row[0]: (row[2:3] or row[1:2])[0].strip() for row in rows if len(row) > 1}
 
 
 _SUFFIXES = frozenset(suffix.encode() for suffix in AUDIO_SUFFIXES)
@@ -122,7 +140,7 @@ def _id(name: bytes) -> str:
 def _librispeech_split(parts: tuple[str, ...]) -> str | None:
     for part in parts:
         for split in SPLITS:
-            if part.startswith(f"{split}-"):
+            if part == split or part.startswith(f"{split}-"):
                 return split
     return None
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from orality.corpus.names import refuse_utf16
 from orality.errors import CorpusError
 
 
@@ -25,6 +26,7 @@ class Lines:
         self.path = path
         try:
             self._file: BinaryIO = _unpacked(path) if path.suffix == ".gz" else path.open("rb")
+            refuse_utf16(os.pread(self._file.fileno(), 2, 0), path)
         except (OSError, EOFError, zlib.error) as error:
             raise CorpusError(f"{path} cannot be read: {error}") from error
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from orality.audio import AudioLimits
 from orality.corpus.collection import Corpus, alignments_below
+from orality.corpus.common_voice import CommonVoice, is_common_voice
 from orality.corpus.cuts import Cuts, is_cut
 from orality.corpus.hub import PREFIX, tables_on_the_hub
 from orality.corpus.hugging_face import Tables, tables_of
 from orality.corpus.layouts import folder_source
 from orality.corpus.lines import Lines
-from orality.corpus.manifest import Manifest
+from orality.corpus.manifest import TABLE_SUFFIXES, Manifest
 from orality.corpus.sources import AUDIO_SUFFIXES, NO_COLUMNS, Source
 from orality.corpus.tables import SUFFIXES
 from orality.errors import CorpusError
@@ -99,11 +100,11 @@ def _folder(folder: Path, columns: Mapping[str, str]) -> Source:
     found = tables_of(folder)
     if found:
         return Tables(found, columns)
-    return folder_source(folder)
+    return CommonVoice(folder) if is_common_voice(folder) else folder_source(folder)
 
 
 def _list(path: Path, columns: Mapping[str, str]) -> Source:
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLE_SUFFIXES:
         return Manifest(path, columns)
     lines = Lines(path)
     first = next(iter(lines), None)

@@ -1,21 +1,26 @@
-"""Manifests: JSON lines, or CSV with a header; NeMo's manifests are JSON lines too."""
+"""Manifests: JSON lines, or CSV with a header (`,`, `;`, `|` or tabs between the fields); NeMo's
+manifests are JSON lines too."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orality import documents
 from orality.corpus.lines import Lines
-from orality.corpus.recording import FileSlice
+from orality.corpus.names import refuse_utf16
+from orality.corpus.recording import FileSlice, Recording, Unreadable
 from orality.corpus.sources import NO_COLUMNS, Entry, Row
 from orality.errors import CorpusError
 from orality.types import Word
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 USUAL: Mapping[str, tuple[str, ...]] = {"audio": ("audio", "audio_filepath")}
+_LONGEST = 1e8  # seconds, three years: more is no time in a recording
 KEYS = ("audio", "id", "text", "words", "split", "language", "offset", "duration")
 
 
@@ -24,17 +29,22 @@ class Manifest:
 
     `words`: [[word, start, end], ...] in seconds. `offset` and `duration`: the part of the file
     that is meant, in seconds; `duration` alone says how long the file is. `columns`: other names
-    that the keys have in this manifest.
+    that the keys have in this manifest; `audio`: the folder of the recordings, if not its own.
     """
 
     def __init__(
-        self, path: Path, columns: Mapping[str, str] = NO_COLUMNS, lines: Lines | None = None
+        self,
+        path: Path,
+        columns: Mapping[str, str] = NO_COLUMNS,
+        lines: Lines | None = None,
+        *,
+        audio: Path | None = None,
     ) -> None:
         self.alignments: Path | None = None
-        self._path = path
+        self._path, self._folder = path, audio or path.parent
         self._names = {key: (columns[key],) if key in columns else USUAL.get(key, (key,))
                        for key in KEYS}  # fmt: skip
-        if path.suffix.lower() == ".csv":
+        if path.suffix.lower() in TABLE_SUFFIXES:
             self._rows: _CsvRows | _JsonRows = _CsvRows(path)
         else:
             self._rows = _JsonRows(lines or Lines(path))
@@ -48,7 +58,8 @@ class Manifest:
             if name is None:
                 name = Path(row["audio"]).stem
                 name += f"-{float(row['offset']):.3f}" if row.get("offset") is not None else ""
-            yield Entry(str(name), place, row.get("split"), where)
+            path = os.fsencode(self._folder / row["audio"])
+            yield Entry(str(name), place, row.get("split"), where, path)
 
     def row(self, place: int) -> Row:
         """The row that begins at a byte of the manifest."""
@@ -79,8 +90,12 @@ class Manifest:
             except (KeyError, TypeError, ValueError) as error:
                 raise CorpusError(f"{where}: offset and duration must both be seconds") from error
         text, language = row.get("text"), row.get("language")
+        recording: Recording = FileSlice(os.fsencode(self._folder / row["audio"]), start, seconds)
+        if not (0 <= start < _LONGEST and (seconds is None or 0 < seconds < _LONGEST)):
+            reason = f"{where}: {seconds:g} s from {start:g} s on are no part of a recording"
+            recording = Unreadable(recording.name, reason, recording.stem)
         return Row(
-            FileSlice(os.fsencode(self._path.parent / row["audio"]), start, seconds),
+            recording,
             text=None if text is None else str(text),
             words=words,
             language=None if language is None else str(language),
@@ -107,15 +122,20 @@ class _CsvRows:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._header: list[str] = []
+        self._form: dict[str, Any] = {}
 
     def all(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
         """Byte, where that is, and fields of every row; the first is the header."""
         number = 0
         try:
             with self._path.open("rb") as file:
+                refuse_utf16(file.read(2), self._path)
+                file.seek(0)
+                self._form = _form(file.readline())
+                file.seek(0)
                 lines = _Counted(file)
-                table = csv.reader(lines, strict=True)
-                self._header = next(table, [])
+                table = csv.reader(lines, strict=True, **self._form)
+                self._header = [name.strip() for name in next(table, [])]
                 while True:
                     place = lines.place
                     number = table.line_num + 1
@@ -134,18 +154,30 @@ class _CsvRows:
         """The row that begins at a byte; the header must have been read."""
         with self._path.open("rb") as file:
             file.seek(place)
-            fields = next(csv.reader(_Counted(file), strict=True))
+            fields = next(csv.reader(_Counted(file), strict=True, **self._form))
         return self._row(fields, f"{self._path}, byte {place}")
 
     def _row(self, fields: list[str], where: str) -> dict[str, Any]:
         if len(fields) > len(self._header):
             raise CorpusError(f"{where} must have no more fields than the header's {self._header}")
         row: dict[str, Any] = {
-            key: value for key, value in zip(self._header, fields, strict=False) if key and value
+            key: value.strip()
+            for key, value in zip(self._header, fields, strict=False)
+            if key and value.strip()
         }
         if "words" in row:
             row["words"] = _parsed(row["words"].encode(), where)
         return row
+
+
+def _form(header: bytes) -> dict[str, Any]:
+    """How the rows are written, as the header shows: what separates fields, and whether spaces
+    follow it."""
+    bare = re.sub(rb'"[^"]*"', b"", header)
+    separator = max(b",;\t|", key=lambda mark: bare.count(bytes([mark])))
+    if separator == ord("\t"):
+        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as Common Voice writes them
+    return {"delimiter": chr(separator), "skipinitialspace": True}
 
 
 class _Counted:
@@ -166,7 +198,4 @@ class _Counted:
 
 
 def _parsed(line: bytes, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{where} is not JSON: {error}") from error
+    return documents.load_json(line, where, CorpusError)

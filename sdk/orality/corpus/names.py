@@ -43,6 +43,10 @@ class LineIndex:
 
     def lines(self, name: str) -> Iterator[tuple[str, str]]:
         """(where it stands, the line) of every line of that name, in order."""
+        return ((where, line) for _, where, line in self.located(name))
+
+    def located(self, name: str) -> Iterator[tuple[Path, str, str]]:
+        """The same with the file that it is in."""
         for value in self._index[name]:
             path, offset = self._files[value >> _OFFSET_BITS], value & (1 << _OFFSET_BITS) - 1
             with _opened(path) as file:
@@ -52,7 +56,7 @@ class LineIndex:
                     if self._name(line) != name:
                         break
                     number = _line_number(path, offset) if number is None else number + 1
-                    yield f"{path}, line {number}", _decoded(line, path, number)
+                    yield path, f"{path}, line {number}", _decoded(line, path, number)
 
     def _runs(self) -> Iterator[tuple[str, int]]:
         """The first of neighboring lines of one name."""
@@ -94,6 +98,14 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
+            refuse_utf16(file.read(2), path)
+            file.seek(0)
             yield file
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error}") from error
+
+
+def refuse_utf16(head: bytes, path: Path) -> None:
+    """CorpusError for a list that begins as UTF-16 does: its lines cannot be told apart."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise CorpusError(f"{path} is UTF-16; wanted UTF-8: save it again as that")

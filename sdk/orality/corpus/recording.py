@@ -100,6 +100,11 @@ class TableCell:
             if not path:
                 raise AudioError(f"{self.name} holds neither bytes nor a path")
             file = Path(self.table).parent / path
+            if not file.resolve().is_relative_to(Path(self.table).parent.resolve()):
+                raise AudioError(
+                    f"{self.name} names a file outside of the folder of its table; put the "
+                    "recordings below it, or write a manifest"
+                )
             return FileSlice(os.fsencode(file)).load(limits, sample_rate)
         if len(content) > limits.size:
             raise AudioLimitError(

@@ -12,9 +12,12 @@ from orality.corpus.recording import Recording
 from orality.types import Word
 
 SPLITS = ("train", "dev", "test")
+# What libsndfile reads without being told rate and channels.
 AUDIO_SUFFIXES = frozenset(
-    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
-)
+    {".aif", ".aifc", ".aiff", ".au", ".avr", ".caf", ".fap", ".flac", ".htk", ".iff",
+     ".mp3", ".nist", ".oga", ".ogg", ".opus", ".paf", ".pvf", ".rf64", ".sd2", ".sf",
+     ".snd", ".sph", ".svx", ".voc", ".w64", ".wav", ".wave", ".wve", ".xi"}
+)  # fmt: skip
 _SPLIT = re.compile(
     r"(?:^|[^a-z])(?:(train)|(dev|valid|validation|val|eval)|(test))(?![a-z])", re.IGNORECASE
 )
@@ -29,6 +32,8 @@ class Entry(NamedTuple):
     split: str | None
     where: str = ""
     """For messages: the file and the line."""
+    path: bytes = b""
+    """The recording's, where it is a file."""
 
 
 @dataclass(frozen=True, slots=True)

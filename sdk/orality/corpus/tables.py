@@ -21,6 +21,7 @@ from orality.errors import AudioError, CorpusError
 
 SUFFIXES = frozenset({".arrow", ".parquet"})
 _ROWS_AT_A_TIME = 8  # of audio; a row may have megabytes
+_MOST_UNPACKED, _MOST_TIMES = 64 << 20, 50  # bytes; how many times as large
 _lock = Lock()
 
 
@@ -41,6 +42,9 @@ def scan(path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """
     try:
         if _is_parquet(path):
+            for group in range(_parquet(path).metadata.num_row_groups):
+                for column in columns:
+                    _refuse_bombs(path, group, column.split(".")[0])
             batches = _parquet(path).iter_batches(4096, columns=list(columns), use_threads=False)
         else:
             table = _arrow(path)
@@ -100,12 +104,28 @@ class _AudioStream:
         return self._last
 
     def _group(self, group: int) -> Iterator[Any]:
+        _refuse_bombs(self._path, group, self._column)
         batches = _parquet(self._path).iter_batches(
             _ROWS_AT_A_TIME, row_groups=[group], columns=[self._column], use_threads=False
         )
         for batch in batches:
             for cell in batch.column(0):
                 yield cell.as_py()
+
+
+def _refuse_bombs(path: str, group: int, column: str | None = None) -> None:
+    """CorpusError for columns of a row group that unpack to a multiple of what sound or text do."""
+    row_group = _parquet(path).metadata.row_group(group)
+    for number in range(row_group.num_columns):
+        chunk = row_group.column(number)
+        if column is not None and chunk.path_in_schema.split(".")[0] != column:
+            continue
+        packed, unpacked = chunk.total_compressed_size, chunk.total_uncompressed_size
+        if unpacked > _MOST_UNPACKED and unpacked > _MOST_TIMES * packed:
+            raise CorpusError(
+                f"{path} has {packed:,} bytes in the column {chunk.path_in_schema} that unpack to "
+                f"{unpacked:,}: more than {_MOST_TIMES} times as many; not unpacked"
+            )
 
 
 @lru_cache(maxsize=4)
@@ -115,6 +135,8 @@ def _stream(path: str, column: str) -> _AudioStream:
 
 @lru_cache(maxsize=16)
 def _small_columns(path: str, group: int, columns: tuple[str, ...]) -> pa.Table:
+    for column in columns:
+        _refuse_bombs(path, group, column.split(".")[0])
     return _parquet(path).read_row_group(group, columns=list(columns), use_threads=False)
 
 
@@ -134,8 +156,10 @@ def _arrow(path: str) -> pa.Table:
         source = pa.memory_map(path)
         is_file = source.read(6) == b"ARROW1"
         source.seek(0)
-        return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
-    except (OSError, pa.ArrowException) as error:
+        table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
+        table.validate(full=True)  # offsets that lie would read other memory
+        return table
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise CorpusError(f"{path} cannot be read as Arrow: {error}") from error
 
 

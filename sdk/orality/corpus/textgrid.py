@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from orality import documents
 from orality.errors import CorpusError
 from orality.types import Word
 
 MOST_BYTES = 5_000_000  # an hour of phones takes about three
 _TOKEN = re.compile(
     r'"((?:[^"]|"")*)"'  # text; a quotation mark inside is doubled
-    r"|\[[^\]]*\]"  # numbering, as in intervals [3]
+    r"|\[[^\]\[\n]{0,20}\]"  # numbering, as in intervals [3]
     r"|(<exists>|<absent>)"
     r"|([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
 )
@@ -24,14 +25,9 @@ def read_textgrid(path: Path) -> list[Word]:
     The tier is the one named `words` or `word` (`SPEAKER - words` too), or the only one of
     intervals; intervals without text are silence. Raises CorpusError for anything else.
     """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise CorpusError(f"{path} has more than the {MOST_BYTES} bytes a TextGrid may have")
-        content = path.read_bytes()
-        wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"TextGrid {path} cannot be read: {error}") from error
+    text = documents.read_text(path, CorpusError, most_bytes=MOST_BYTES)
+    if text.startswith(("ooBinaryFile", '"Praat chronological')):
+        raise CorpusError(f"{path} is no TextGrid as text; save it in Praat as a (short) text file")
     try:
         tiers = list(_tiers(_tokens(text)))
     except (StopIteration, RuntimeError, TypeError, ValueError, OverflowError) as error:
@@ -60,7 +56,8 @@ def _tokens(text: str) -> Iterator[str | float]:
 
 def _tiers(tokens: Iterator[str | float]) -> Iterator[tuple[str, list[Word]]]:
     """Name and words of each tier of intervals."""
-    if [next(tokens), next(tokens)] != ["ooTextFile", "TextGrid"]:
+    kind = next(tokens)
+    if kind not in ("ooTextFile", "ooTextFile short") or next(tokens) != "TextGrid":
         raise ValueError("no TextGrid")
     _number(tokens), _number(tokens)  # from, to
     if next(tokens) != "<exists>":

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from orality.audio import AudioLimits
 from orality.corpus.recording import Recording
+from orality.corpus.times import check_end
+from orality.errors import AudioError, CorpusError
 from orality.types import Waveform, Word
 
 
@@ -32,7 +34,12 @@ class Utterance:
     def load(self, *, sample_rate: int | None = None) -> Waveform:
         """Read the recording as mono float32, resampled when `sample_rate` is given.
 
-        Raises AudioError, naming `audio`, for what cannot be read, AudioLimitError for what is
-        longer or larger than the corpus was told to accept.
+        Raises AudioError, naming `audio`, for what cannot be read or has words after its end,
+        AudioLimitError for what is longer or larger than the corpus was told to accept.
         """
-        return self.recording.load(self.limits, sample_rate)
+        waveform = self.recording.load(self.limits, sample_rate)
+        try:
+            check_end(self.words, waveform.duration, self.audio)
+        except CorpusError as error:
+            raise AudioError(str(error)) from error
+        return waveform

@@ -6,14 +6,19 @@ import pytest
 
 from orality import CorpusError
 from orality.corpus.alignments import Alignments
+from orality.corpus.times import checked
 from orality.types import Word
+
+
+def words(alignments, name):
+    return checked(alignments.find(name), name)
 
 
 def test_librispeech_s_condensed_form_states_the_ends(tmp_path):
     (tmp_path / "84-121.alignment.txt").write_text(
         '84-121-0000 ",GO,,DO,YOU" "0.5,1.25,1.5,2,2.75"\n'
     )
-    assert Alignments(tmp_path)["84-121-0000"] == (
+    assert words(Alignments(tmp_path), "84-121-0000") == (
         Word("GO", 0.5, 1.25), Word("DO", 1.5, 2.0), Word("YOU", 2.0, 2.75)
     )  # fmt: skip
 
@@ -23,8 +28,8 @@ def test_a_ctm_states_starts_and_lengths_in_any_order(tmp_path):
         ";; a comment\nb 1 1.5 0.5 there 0.9\nb 1 0.25 0.75 who\na 1 0 1 <eps>\n"
     )
     known = Alignments(tmp_path)
-    assert known["b"] == (Word("who", 0.25, 1.0), Word("there", 1.5, 2.0))
-    assert known["a"] == known["unknown"] == ()
+    assert words(known, "b") == (Word("who", 0.25, 1.0), Word("there", 1.5, 2.0))
+    assert words(known, "a") == words(known, "unknown") == ()
 
 
 def test_json_and_textgrid_are_found_by_their_names_at_any_depth(tmp_path):
@@ -36,8 +41,8 @@ def test_json_and_textgrid_are_found_by_their_names_at_any_depth(tmp_path):
     )
     (deep / "other.json").write_text("{}")
     known = Alignments(tmp_path)
-    assert known["one"] == (Word("hi", 0.0, 0.5),)
-    assert known["two"] == known["other"] == ()
+    assert words(known, "one") == (Word("hi", 0.0, 0.5),)
+    assert words(known, "two") == words(known, "other") == ()
 
 
 @pytest.mark.parametrize(
@@ -48,10 +53,10 @@ def test_json_and_textgrid_are_found_by_their_names_at_any_depth(tmp_path):
         ("a.alignment.txt", "u A 1.0", "line 1 is no line of the form"),
         ("a.ctm", "u 1 0.5 word", "line 1 has 4 fields"),
         ("u.json", '{"aligned_text": [["hi", 0]]}', "u.json is no alignment"),
-        ("u.json", "{", "u.json is no alignment"),
+        ("u.json", "{", "u.json cannot be read as JSON"),
     ],
 )
 def test_a_malformed_alignment_is_named(tmp_path, name, content, said):
     (tmp_path / name).write_text(content)
     with pytest.raises(CorpusError, match=said):
-        Alignments(tmp_path)["u"]
+        words(Alignments(tmp_path), "u")

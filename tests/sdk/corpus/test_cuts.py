@@ -129,7 +129,7 @@ def test_what_is_no_slice_of_a_file_is_listed_and_says_why(tmp_path, changes, re
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (json.dumps(cut("a")) + "\n{", "line 2 is not JSON"),
+        (json.dumps(cut("a")) + "\n{", "line 2 cannot be read as JSON"),
         (json.dumps(cut("a")) + "\n{}", "line 2 is no cut: it must have an id and a type"),
         (json.dumps(cut("a", start=None)), "line 1 is no cut that can be read"),
         (json.dumps(cut("a", channel=5)), "no source has the channel 5"),

@@ -52,7 +52,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{", "line 1 is not JSON"),
+        ("{", "line 1 cannot be read as JSON"),
         ('{"text": "no audio"}', "key 'audio'"),
         ('{"audio": "a.wav", "words": [["a"]]}', "triples"),
         ('{"audio": "a.wav", "split": "training"}', "split is 'training'"),

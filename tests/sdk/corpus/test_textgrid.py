@@ -96,7 +96,7 @@ def test_the_short_form_and_a_speaker_s_tier_are_read(tmp_path):
         (LONG.replace('"words"', '"utterances"'), "tiers of intervals: 'utterances', 'phones'"),
         (LONG.replace('text = "AH0"', ""), "no whole TextGrid"),
         ('"ooTextFile" "TextGrid" 0 1 <absent>', "tiers of intervals: none"),
-        ("x" * (MOST_BYTES + 1), "more than the"),
+        ("x" * (MOST_BYTES + 1), "has over 5,000,000 bytes"),
     ],
 )
 def test_what_is_no_textgrid_is_named(tmp_path, content, said):
