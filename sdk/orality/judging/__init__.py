@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from orality.judging.addresses import check_url, is_private, read_key, redact
+from orality.judging.addresses import (
+    check_no_keys,
+    check_url,
+    is_private,
+    plain_address,
+    read_key,
+    redact,
+)
 from orality.judging.answers import (
     Answer,
     Failure,
@@ -17,6 +24,7 @@ from orality.judging.budget import Budget, Price
 from orality.judging.cache import AnswerCache, question_key
 from orality.judging.replies import SCORE_SCHEMA, SCORES, parse_rating, parse_score_object
 from orality.judging.rubric import Rubric, encode_transcripts, load_rubric
+from orality.judging.transport import bounded_client
 from orality.judging.verdicts import score_requests
 
 __all__ = [
@@ -33,6 +41,8 @@ __all__ = [
     "Then",
     "Usage",
     "asking_for",
+    "bounded_client",
+    "check_no_keys",
     "check_url",
     "encode_transcripts",
     "failure_of_status",
@@ -41,6 +51,7 @@ __all__ = [
     "one_line",
     "parse_rating",
     "parse_score_object",
+    "plain_address",
     "question_key",
     "question_of",
     "read_key",

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from orality.errors import JudgeError
+
+_KEY = re.compile(
+    r"api.?key|secret|passw|credential|authorization|bearer|(^|[_-])(auth|access)[_-]?token$|^token$",
+    re.IGNORECASE,
+)
 
 
 def is_private(url: str) -> bool:
@@ -51,6 +60,18 @@ def check_url(url: str, *, with_key: bool) -> str:
     return url.rstrip("/")
 
 
+def plain_address(url: str) -> str:
+    """The address as it was given; ValueError for a wrong one, or one with a user or a query.
+
+    For configurations: they are written into run folders before a judge is built.
+    """
+    try:
+        check_url(url, with_key=False)
+    except JudgeError as error:
+        raise ValueError(str(error)) from error
+    return url
+
+
 def read_key(variable: str, *, judge: str) -> SecretStr:
     """The API key in an environment variable; JudgeError says how to set it."""
     key = os.environ.get(variable, "").strip()
@@ -63,6 +84,38 @@ def read_key(variable: str, *, judge: str) -> SecretStr:
     return SecretStr(key)
 
 
+def redact_all(text: str, keys: Iterable[SecretStr]) -> str:
+    """The text with several keys struck out."""
+    for key in keys:
+        text = redact(text, key)
+    return text
+
+
 def redact(text: str, key: SecretStr | None) -> str:
-    """The text with the key struck out, for servers that repeat it in their errors."""
-    return text.replace(key.get_secret_value(), "***") if key else text
+    """The text with the key struck out, for servers that repeat it: also as JSON writes it."""
+    if key is None or not key.get_secret_value():
+        return text
+    plain = key.get_secret_value()
+    for form in {plain, json.dumps(plain)[1:-1]}:
+        text = text.replace(form, "***")
+    return text
+
+
+def check_no_keys(settings: Mapping[str, Any], where: str) -> None:
+    """ValueError for a setting at any depth that is called as keys are and holds a text.
+
+    What a recipe says is written into the run folder and shared with it.
+    """
+    left: list[tuple[str, Any]] = [(where, dict(settings))]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                if _KEY.search(str(name)) and isinstance(inner, str) and inner:
+                    raise ValueError(
+                        f"{place}.{name} looks like a key, and recipes are written into runs; give "
+                        "it by an environment variable, see api_key_env"
+                    )
+                left.append((f"{place}.{name}", inner))
+        elif isinstance(value, list):
+            left += [(place, inner) for inner in value]

@@ -17,6 +17,14 @@ class Usage:
     input_tokens: int
     output_tokens: int
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether a single call can have used so much."""
+        return (
+            max(self.input_tokens, self.output_tokens) < 10**8
+            and min(self.input_tokens, self.output_tokens) >= 0
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -61,6 +69,8 @@ class Failure:
 # Of the item, perhaps: the next one may fare better. All else that is worth another try is the
 # state of the server, which would lose every item.
 _ABOUT_THE_ITEM = {400, 408, 409, 413, 422, 500}
+_UNPAID = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "account_deactivated",
+           "insufficient_balance", "credit balance is too low")  # fmt: skip
 _ADVICE = {
     401: "the API key is missing or refused: check the environment variable that holds it",
     402: "the account cannot pay: check its billing",
@@ -71,19 +81,22 @@ _ADVICE = {
 
 
 def failure_of_status(
-    status: int, message: str, headers: Mapping[str, str], *, final: bool = False
+    status: int, message: str, headers: Mapping[str, str], *, code: str = "", final: bool = False
 ) -> Failure:
     """Judge an HTTP status that is no success.
 
+    `code`: the server's own name of the error; an account without money is no rate limit.
     Tried again: 408, 409, 425, 429 and 500 and above, unless `final` or the header x-should-retry
     says no. Else 400, 413 and 422 are the item's fault, and everything else stops the run.
     """
+    unpaid = any(name in code or name in message for name in _UNPAID)
+    final = final or unpaid
     retry = (status in {408, 409, 425, 429} or status >= 500) and not final
     retry = retry and headers.get("x-should-retry", "").lower() != "false"
     reason = f"the server answers {status}: {one_line(message)}"
     then = Then.ABSTAIN if status in _ABOUT_THE_ITEM and not final else Then.STOP
     if then is Then.STOP:
-        advice = _ADVICE.get(status) if not final else None
+        advice = _ADVICE[402] if unpaid else _ADVICE.get(status) if not final else None
         if advice is None:
             advice = "what was judged is kept: run the same command again once this is solved"
         reason += f"; {advice}"
@@ -99,11 +112,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         try:
             seconds = float(value) * unit
         except ValueError:
-            date = email.utils.parsedate_tz(value)
-            if date is None:
+            try:
+                date = email.utils.parsedate_tz(value)
+                seconds = -1.0 if date is None else email.utils.mktime_tz(date) - time.time()
+            except (ValueError, OverflowError, TypeError):
                 continue
-            seconds = email.utils.mktime_tz(date) - time.time()
-        if 0 <= seconds < float("inf"):
+        if 0 <= seconds < 1e9:
             return seconds
     return None
 

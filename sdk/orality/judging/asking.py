@@ -7,11 +7,14 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+
+from pydantic import SecretStr
 
 from orality.components import ServerJudgeConfig
 from orality.errors import JudgeError
+from orality.judging.addresses import redact_all
 from orality.judging.answers import Answer, Failure, Then, Usage
 from orality.judging.budget import FREE, Budget, Price
 from orality.judging.cache import AnswerCache, question_key
@@ -69,7 +72,9 @@ class Asking:
 
     A call that fails in a way worth another try is made `attempts` times in all, with pauses that
     double from `pause` to a minute, or as long as the server says, up to `max_wait` seconds. After
-    `max_failures` items in a row without an answer the run stops, since no item is to blame then.
+    `max_failures` items in a row without a score the run stops, since no item is to blame then,
+    whether nothing was answered or nothing that can be read. `secrets` are struck out of all that a
+    server says, before it is kept or shown.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Asking:
     max_failures: int = 10
     sleep: Callable[[float], object] | None = None
     random: Callable[[], float] = random.random
+    secrets: Sequence[SecretStr] = ()
     _in_a_row: int = field(default=0, init=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _announced: bool = field(default=False, init=False)
@@ -124,20 +130,31 @@ class Asking:
         self._announced = True
 
     def counted(self, outcome: Answer | Failure) -> Answer | Failure:
-        """The same outcome; JudgeError when too many items in a row had no answer."""
+        """The same outcome; JudgeError when too many items in a row had no score."""
+        useful = isinstance(outcome, Answer) and outcome.score is not None
         with self._counting:
-            self._in_a_row = 0 if isinstance(outcome, Answer) else self._in_a_row + 1
+            self._in_a_row = 0 if useful else self._in_a_row + 1
             in_a_row = self._in_a_row
-        if isinstance(outcome, Answer):
+        if useful:
             return outcome
         logger.warning("judge %r abstains on an item: %s", self.name, outcome.reason)
         if in_a_row >= self.max_failures:
             raise JudgeError(
                 f"judge {self.name!r} failed on {in_a_row} items in a row, the last time "
-                f"since {outcome.reason}; what was judged is kept: check the configuration, or "
-                "raise max_failures"
+                f"since {outcome.reason}; {self._cost()}what was judged is kept: check the "
+                "configuration, or raise max_failures"
             )
         return outcome
+
+    def _cost(self) -> str:
+        return f"${self.cache.spent:.4f} were spent in all; " if self.price is not None else ""
+
+    def scrubbed(self, outcome: Answer | Failure) -> Answer | Failure:
+        """The same outcome without any of the secrets."""
+        reason = redact_all(outcome.reason, self.secrets)
+        if isinstance(outcome, Answer):
+            return replace(outcome, reason=reason, reply=redact_all(outcome.reply, self.secrets))
+        return replace(outcome, reason=reason)
 
     def _one(
         self,
@@ -201,7 +218,7 @@ class Asking:
         try:
             if stop.is_set():
                 return Failure("the run stops", Then.ABSTAIN)
-            outcome = call(question)
+            outcome = self.scrubbed(call(question))
             if isinstance(outcome, Answer):
                 return self.cache.add(question.key, outcome, price.of(outcome.usage))
             if outcome.paid:
@@ -221,9 +238,10 @@ def asking_for(
     name: str,
     model: str,
     price: Price | None = None,
+    secrets: Sequence[SecretStr] = (),
     sleep: Callable[[float], object] | None = None,
 ) -> Asking:
-    """How a configured judge asks; `price`: what is known of the model.
+    """How a configured judge asks; `price`: what is known of the model; `secrets`: its keys.
 
     JudgeError when there is a `max_cost` and no price, or when the cache cannot be used.
     """
@@ -243,5 +261,6 @@ def asking_for(
         concurrency=config.concurrency,
         attempts=config.attempts,
         max_failures=config.max_failures,
+        secrets=secrets,
         sleep=sleep,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -45,7 +46,8 @@ class AnswerCache:
         self.path = path.expanduser() if path else cache_folder() / "judges" / f"{name}.sqlite"
         self._lock = threading.Lock()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(self.path)
             self._file = _opened(self.path)
         except (OSError, sqlite3.Error) as error:
             raise JudgeError(
@@ -115,6 +117,14 @@ class AnswerCache:
                 f"the cache {self.path} cannot be used: {error}; free some space, remove it if it "
                 "is damaged, or set `cache` to another file"
             ) from error
+
+
+def _make_private(path: Path) -> None:
+    """The file for its owner alone, as SQLite then makes those beside it: it holds transcripts."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        if name.exists() and name.stat().st_uid == os.getuid():
+            name.chmod(0o600)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ import pytest
 from fake_servers import Reply, Server, Sleeps, build, error, good
 
 import orality
-from orality import JudgeError, JudgeRequest, PluginError
+from orality import JudgeError, JudgeRequest, PluginError, RecipeError
 
 BACKENDS = ("anthropic", "openai-compatible")
 pytestmark = [
@@ -284,8 +284,9 @@ def test_a_judge_is_never_pickled(server, backend):
     ["https://user:secret@host", "https://host?key=secret", "ftp://host", "http:", "http://["],
 )
 def test_an_address_that_gives_secrets_away_or_is_none_is_refused(backend, url):
-    with pytest.raises(JudgeError, match="base_url") as caught:
-        build(backend, SimpleNamespace(url=url))
+    options = {"openai-compatible": {"model": "m"}}
+    with pytest.raises(RecipeError, match="base_url") as caught:
+        orality.build("judge", backend, base_url=url, **options.get(backend, {}))
     assert "secret" not in str(caught.value)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from orality import JudgeSpec, ServerJudgeConfig, TokenPrice, hookimpl
+from orality.judging import plain_address
 
 if TYPE_CHECKING:
     from orality_judge_anthropic.judge import AnthropicJudge
@@ -37,6 +38,11 @@ class AnthropicConfig(ServerJudgeConfig):
     """Another address of the API; None: ANTHROPIC_BASE_URL, or Anthropic's own."""
     api_key_env: str = Field("ANTHROPIC_API_KEY", pattern=r"^[A-Z][A-Z0-9_]*$")
     """The environment variable that holds the API key."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _address_alone(cls, url: str | None) -> str | None:
+        return None if url is None else plain_address(url)
 
 
 def _build(config: AnthropicConfig) -> AnthropicJudge:

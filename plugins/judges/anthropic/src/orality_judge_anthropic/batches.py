@@ -206,7 +206,7 @@ class _Batches:
         if known:
             results.outcomes[name] = known[name]
         elif result.type == "succeeded":
-            answer = read_message(getattr(result, "message", None))
+            answer = self._asking.scrubbed(read_message(getattr(result, "message", None)))
             if isinstance(answer, Answer):
                 results.outcomes[name] = self._asking.cache.add(
                     name, answer, self._price.of(answer.usage)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import anthropic
+import httpx2
 from pydantic import SecretStr
 
 from orality import JudgeRequest, Verdict
@@ -15,7 +16,9 @@ from orality.judging import (
     Failure,
     Question,
     asking_for,
+    bounded_client,
     check_url,
+    is_private,
     load_rubric,
     question_of,
     read_key,
@@ -38,11 +41,13 @@ def load_judge(
     key = read_key(config.api_key_env, judge="anthropic")
     if config.base_url is not None:
         check_url(config.base_url, with_key=True)
+    url = config.base_url or "https://api.anthropic.com"
     client = anthropic.Anthropic(
         api_key=key.get_secret_value(),
         base_url=config.base_url,
         timeout=config.timeout,
         max_retries=0,
+        http_client=_client(config, url),
     )
     check_url(str(client.base_url), with_key=True)
     always = always_thinks(config.model)
@@ -53,7 +58,12 @@ def load_judge(
         options=call_options(thinks=config.thinking, always=always, effort=config.effort),
     )
     asking = asking_for(
-        config, name="anthropic", model=config.model, price=price_of(config.model), sleep=sleep
+        config,
+        name="anthropic",
+        model=config.model,
+        price=price_of(config.model),
+        secrets=[key],
+        sleep=sleep,
     )
     return AnthropicJudge(
         client,
@@ -62,6 +72,15 @@ def load_judge(
         asking,
         max_characters=config.max_characters,
         poll_seconds=config.poll_seconds if config.batch else None,
+    )
+
+
+def _client(config: AnthropicConfig, url: str) -> httpx2.Client:
+    trust = not is_private(url)  # what is local must not leave through a proxy
+    if not config.batch:
+        return bounded_client(timeout=config.timeout, trust_env=trust)
+    return bounded_client(  # the results of a batch come as one reply
+        timeout=config.timeout, longest=3600.0, most_bytes=1 << 30, trust_env=trust
     )
 
 

@@ -93,7 +93,10 @@ def _usage(message: object) -> Usage | None:
     counts = [getattr(usage, name, None) for name in names]
     counts += [getattr(usage, name, None) or 0 for name in cached]
     known = [count for count in counts if isinstance(count, int) and count >= 0]
-    return Usage(known[0] + known[2] + known[3], known[1]) if len(known) == 4 else None
+    if len(known) < 4:
+        return None
+    used = Usage(known[0] + known[2] + known[3], known[1])
+    return used if used.is_possible else None
 
 
 def _stopped(why: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from orality import CheckpointError, JudgeRequest, Verdict, fetch
+from orality.checkpoints import check_loaded
 from orality.cpu_linears import has_bfloat16, prepack
 from orality_judge_likelihood import SCALE, SHIPPED, LikelihoodConfig, calibration, scoring
 from orality_judge_likelihood.checkpoint import SMOLLM2
@@ -155,17 +156,22 @@ def read_model(config: LikelihoodConfig) -> tuple[Any, Any]:
         dtype = "bfloat16" if has_bfloat16(device) else "float32"
         logger.info("judge 'likelihood' computes in %s on %s (dtype auto)", dtype, device)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
         )
     except Exception as error:
         raise CheckpointError(
             f"{folder} cannot be read as a causal language model with its tokenizer: {error}"
         ) from error
+    check_loaded(folder, report)
     model = model.eval().requires_grad_(False).to(device)
     prepack(model)
     scoring.check(model)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from orality import JudgeSpec, ServerJudgeConfig, hookimpl
+from orality.judging import check_no_keys, plain_address
 
 if TYPE_CHECKING:
     from orality_judge_openai_compatible.judge import OpenAICompatibleJudge
@@ -34,6 +35,17 @@ class OpenAICompatibleConfig(ServerJudgeConfig):
     """Of one reply."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further keys of the request; None takes a key out of it."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _address_alone(cls, url: str) -> str:
+        return plain_address(url)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_keys(cls, body: dict[str, Any]) -> dict[str, Any]:
+        check_no_keys(body, "extra_body")
+        return body
 
 
 def _build(config: OpenAICompatibleConfig) -> OpenAICompatibleJudge:

@@ -98,7 +98,7 @@ def _usage(reply: Any, most: Usage) -> Usage:
     usage = reply.get("usage")
     found = usage if isinstance(usage, Mapping) else {}
     read, written = found.get("prompt_tokens"), found.get("completion_tokens")
-    if isinstance(read, int) and isinstance(written, int) and min(read, written) >= 0:
+    if isinstance(read, int) and isinstance(written, int) and Usage(read, written).is_possible:
         return Usage(read, written)
     return most
 
@@ -121,8 +121,9 @@ def post(client: httpx2.Client, body: dict[str, Any], *, key: SecretStr | None) 
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return unreadable(f"the server's answer cannot be read ({type(error).__name__})")
     if response.status_code != 200:
+        message, code = _message(response)
         return failure_of_status(
-            response.status_code, redact(_message(response), key), response.headers
+            response.status_code, redact(message, key), response.headers, code=code
         )
     try:
         return response.json()
@@ -130,10 +131,12 @@ def post(client: httpx2.Client, body: dict[str, Any], *, key: SecretStr | None) 
         return unreadable("the server's answer is cut or no JSON")
 
 
-def _message(response: httpx2.Response) -> str:
-    """A server's own words on an error: `error.message`, or the start of what it sent."""
+def _message(response: httpx2.Response) -> tuple[str, str]:
+    """A server's words on an error, `error.message` or the start of what it sent; its code."""
     try:
         error = response.json()["error"]
-        return str(error["message"] if isinstance(error, Mapping) else error)
+        if isinstance(error, Mapping):
+            return str(error["message"]), f"{error.get('code')} {error.get('type')}"
+        return str(error), ""
     except (ValueError, LookupError, TypeError, RecursionError):
-        return response.text[:1000]
+        return response.text[:1000], ""

@@ -15,6 +15,7 @@ from orality.judging import (
     Failure,
     Question,
     asking_for,
+    bounded_client,
     check_url,
     is_private,
     load_rubric,
@@ -38,7 +39,7 @@ def load_judge(
     if config.api_key_env is not None:
         key = read_key(config.api_key_env, judge="openai-compatible")
     url = check_url(config.base_url, with_key=key is not None)
-    client = httpx2.Client(
+    client = bounded_client(
         base_url=url,
         headers={} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"},
         timeout=config.timeout,
@@ -52,7 +53,13 @@ def load_judge(
         min_digit_mass=config.min_digit_mass,
         extra=config.extra_body,
     )
-    asking = asking_for(config, name="openai-compatible", model=config.model, sleep=sleep)
+    asking = asking_for(
+        config,
+        name="openai-compatible",
+        model=config.model,
+        secrets=[] if key is None else [key],
+        sleep=sleep,
+    )
     return OpenAICompatibleJudge(client, key, call, asking, max_characters=config.max_characters)
 
 
