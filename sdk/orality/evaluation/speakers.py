@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, EvaluationError
 from orality.evaluation.sound import samples_at
 from orality.types import Waveform
@@ -50,15 +51,19 @@ def load_speaker_encoder(folder: str | Path, *, device: str = "cpu") -> Embed:
     from transformers import AutoFeatureExtractor, WavLMForXVector
 
     try:
-        extractor: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        model: Any = WavLMForXVector.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
+        extractor: Any = AutoFeatureExtractor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        model: Any
+        model, report = WavLMForXVector.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:
         raise CheckpointError(
             f"{folder} cannot be read as a WavLM x-vector model: {error}; give a local folder with "
             "safetensors and the feature extractor's settings"
         ) from error
+    check_loaded(folder, report)
     model = model.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, EvaluationError
 
 Nll = tuple[float, int]
@@ -37,15 +38,23 @@ def load_text_lm(folder: str | Path, *, device: str = "cpu") -> MeasureTexts:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        model: Any
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except Exception as error:
         raise CheckpointError(
             f"{folder} cannot be read as a causal language model with its tokenizer: {error}; give "
             "a local folder with safetensors"
         ) from error
+    check_loaded(folder, report)
     model = model.eval().requires_grad_(False).to(device)
     start = tokenizer.bos_token_id
     start = tokenizer.eos_token_id if start is None else start

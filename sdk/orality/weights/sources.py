@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
+
+from orality.public_addresses import public_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Url:
     max_bytes: int = 64 * 2**30
 
     @property
+    def public(self) -> Url:
+        """The same without what an address may be signed with."""
+        return replace(self, url=public_address(self.url))
+
+    @property
     def target(self) -> str:
         """The file name under the checkpoint's folder."""
         return self.name or self.url.split("#")[0].split("?")[0].rstrip("/").rsplit("/", 1)[-1]
@@ -93,6 +100,7 @@ class Checkpoint:
     @property
     def key(self) -> str:
         """A folder name that changes with the sources and with the conversion's version."""
-        described = [[type(source).__name__, asdict(source)] for source in self.sources]
+        public = [s.public if isinstance(s, Url) else s for s in self.sources]
+        described = [[type(source).__name__, asdict(source)] for source in public]
         digest = sha256(json.dumps([described, self.version], sort_keys=True).encode())
         return f"{self.name}-{digest.hexdigest()[:12]}"

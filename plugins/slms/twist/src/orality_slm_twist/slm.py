@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from orality import CompatibilityError, EvaluationError, Sample, SamplingOptions, Units, UnitSpec
 from orality_slm_twist.generation import DEFAULTS, Running, generate
@@ -180,4 +181,4 @@ def _linear_layers(module: nn.Module) -> list[str]:
 
 
 def _is_linear(part: Any) -> bool:
-    return isinstance(part, nn.Linear)
+    return isinstance(part, nn.Linear | Conv1D)  # GPT-2's linear layers are Conv1D
