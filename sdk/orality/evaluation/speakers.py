@@ -50,9 +50,11 @@ def load_speaker_encoder(folder: str | Path, *, device: str = "cpu") -> Embed:
     from transformers import AutoFeatureExtractor, WavLMForXVector
 
     try:
-        extractor: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        extractor: Any = AutoFeatureExtractor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model: Any = WavLMForXVector.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
         )
     except Exception as error:
         raise CheckpointError(

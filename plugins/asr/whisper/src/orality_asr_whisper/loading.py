@@ -76,6 +76,7 @@ def _model(folder: Path, dtype: torch.dtype) -> Any:
             folder,
             dtype=dtype,
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=safe,
             weights_only=True,
             output_loading_info=True,
@@ -110,7 +111,10 @@ def _tokenizer(folder: Path) -> Any:
                 raise FileNotFoundError(f"{name} is missing")
         from transformers import WhisperTokenizer
 
-        return WhisperTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        tokenizer = WhisperTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return tokenizer.backend_tokenizer
     except Exception as error:  # tokenizers raises plain Exception
         raise CheckpointError(
             f"{folder} has no tokenizer that can be read (tokenizer.json, or vocab.json with "

@@ -17,8 +17,10 @@ def convert(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_FILE)
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=_FILE, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=_FILE, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, gguf_file=_FILE, dtype=torch.float32, trust_remote_code=False
+    )
     # transformers refuses to save a model that says it was quantized: build it anew without that.
     settings = {k: v for k, v in model.config.to_dict().items() if k != "quantization_config"}
     plain = type(model)(type(model.config).from_dict(settings))

@@ -155,17 +155,27 @@ def read_model(config: LikelihoodConfig) -> tuple[Any, Any]:
         dtype = "bfloat16" if has_bfloat16(device) else "float32"
         logger.info("judge 'likelihood' computes in %s on %s (dtype auto)", dtype, device)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
         )
     except Exception as error:
         raise CheckpointError(
             f"{folder} cannot be read as a causal language model with its tokenizer: {error}"
         ) from error
+    lacking = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    if lacking:
+        raise CheckpointError(
+            f"{folder} lacks {len(lacking)} of the model's tensors, or has them in another shape, "
+            f"{lacking[0]} for one; is the folder complete?"
+        )
     model = model.eval().requires_grad_(False).to(device)
     prepack(model)
     scoring.check(model)
