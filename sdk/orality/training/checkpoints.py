@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from orality.errors import CheckpointError
 from orality.store.folders import newest_step, write_step
 
 
@@ -43,6 +45,13 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
     path = newest_step(folder)
     if path is None:
         return None
-    values = json.loads((path / "state.json").read_text())
-    step = values.pop("step")
-    return Checkpoint(step, load_file(path / "state.safetensors"), values)
+    file = path / "state.json"
+    try:
+        values = json.loads(file.read_text())
+        step = int(values.pop("step"))
+        file = path / "state.safetensors"
+        return Checkpoint(step, load_file(file), values)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{file} is damaged ({error}); remove {path} to go on from the step before"
+        ) from error
