@@ -135,7 +135,11 @@ def load_hubert(folder: Path) -> HubertModel:
     """A transformers HuBERT folder in float32 and evaluation mode; a missing or extra tensor is an
     error."""
     model, report = HubertModel.from_pretrained(
-        str(folder), dtype=torch.float32, output_loading_info=True, local_files_only=True
+        str(folder),
+        dtype=torch.float32,
+        output_loading_info=True,
+        local_files_only=True,
+        trust_remote_code=False,
     )
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:

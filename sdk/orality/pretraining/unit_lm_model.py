@@ -46,7 +46,9 @@ def cold_unit_lm(
         eos_token_id=EOS,
     )
     config.offset = OFFSET
-    module: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    module: Any = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float32, trust_remote_code=False
+    )
     table = module.model.decoder.embed_positions.weight
     with torch.no_grad():
         table.copy_(0.02 * math.sqrt(2) * _sinusoids(*table.shape))
@@ -65,7 +67,9 @@ def warm_unit_lm(folder: Path, unit_spec: UnitSpec) -> Any:
     config.vocab_size = unit_spec.vocab_size + OFFSET
     config.pad_token_id, config.bos_token_id, config.eos_token_id = PAD, BOS, EOS
     config.offset = OFFSET
-    module: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    module: Any = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float32, trust_remote_code=False
+    )
     new = {id(module.get_input_embeddings().weight), id(module.get_output_embeddings().weight)}
     # both names of tied embeddings: the text model's state holds them under either
     named = module.named_parameters(remove_duplicate=False)
@@ -81,7 +85,9 @@ def write_unit_lm(module: Any, folder: Path, unit_spec: UnitSpec) -> None:
     """Write the model as a TWIST folder with units.json, weights in float16, at once."""
     config = type(module.config).from_dict(module.config.to_dict())
     tensors = {name: weight.detach().half() for name, weight in module.state_dict().items()}
-    copy: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
+    copy: Any = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float16, trust_remote_code=False
+    )
     copy.load_state_dict(tensors)
     copy.generation_config = GenerationConfig(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
     text = json.dumps(asdict(unit_spec), indent=2) + "\n"

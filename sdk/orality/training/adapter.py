@@ -15,17 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from peft import (
+    LoraConfig,
+    PeftConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, TrainingError
 from orality.protocols import SpeechLM
 from orality.store.files import read_json
 from orality.store.folders import whole_folder
 from orality.training.fingerprint import policy_fingerprint
+from orality.weights.headers import refuse_misfits, tensor_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +61,12 @@ def add_adapter(
         _check_targets(slm.module, targets)
     wanted = slm.lora_targets if targets is None else list(targets)
     config = LoraConfig(
-        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=wanted, bias="none"
+        r=r,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=wanted,
+        bias="none",
+        fan_in_fan_out=_transposed(slm.module, wanted),
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -68,6 +80,16 @@ def add_adapter(
 def remove_adapter(policy: SpeechLM) -> SpeechLM:
     """Take the adapter's layers out again; the base weights are as they were before."""
     return policy.with_module(_adapted(policy).unload())
+
+
+def _transposed(module: nn.Module, targets: Sequence[str]) -> bool:
+    """Whether the targets are GPT-2's Conv1D, whose weights are (in, out)."""
+    hit = [
+        type(part).__name__ == "Conv1D"
+        for name, part in module.named_modules()
+        if name.endswith(tuple(targets))
+    ]
+    return bool(hit) and all(hit)
 
 
 def _check_targets(module: nn.Module, targets: Sequence[str]) -> None:
@@ -117,9 +139,10 @@ def save_adapter(policy: SpeechLM, path: Path, *, base: str | None = None) -> No
     module = _adapted(policy)
     config = copy.deepcopy(module.peft_config["default"])
     config.inference_mode = True
-    if isinstance(config.target_modules, set):  # in one order, so that the same run has one hash
-        config.target_modules = sorted(config.target_modules)
     config.base_model_name_or_path = None  # a path of this machine would mean nothing elsewhere
+    for name, value in vars(config).items():
+        if isinstance(value, set):  # whose order changes from one process to the next
+            setattr(config, name, sorted(value))
     weights = get_peft_model_state_dict(module, save_embedding_layers=False)
     card = {"codebook": policy.unit_spec.codebook, "base": base}
     with whole_folder(path) as partial:
@@ -135,8 +158,9 @@ def save_adapter(policy: SpeechLM, path: Path, *, base: str | None = None) -> No
 def load_adapter(slm: SpeechLM, path: Path) -> SpeechLM:
     """A policy with a saved adapter on it, frozen; its layers go into `slm.module` itself.
 
-    Raises CheckpointError for a folder that is no adapter, or one for other units or another
-    model.
+    Raises CheckpointError for a folder that is no adapter, is damaged, is for other units or for
+    another model: every tensor must have its place and every place its tensor. `slm.module` is
+    then as it was.
     """
     _refuse_adapted(slm)
     for name in ("adapter_config.json", WEIGHTS):
@@ -144,22 +168,35 @@ def load_adapter(slm: SpeechLM, path: Path) -> SpeechLM:
             raise CheckpointError(f"{path} is no adapter: it has no {name}")
     if (path / CARD).is_file():  # an adapter made by PEFT alone has none
         _check_card(slm, path)
+    held = tensor_shapes(path / WEIGHTS)
     try:
-        held = set(_held(path))
-        module = PeftModel.from_pretrained(slm.module, str(path), is_trainable=False)
-    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
-        raise CheckpointError(f"the adapter {path} does not fit this model: {error}") from error
-    wanted = set(get_peft_model_state_dict(module, save_embedding_layers=False))
-    if held != wanted:
-        module.unload()
-        check_loaded(path, {"missing_keys": wanted - held, "unexpected_keys": held - wanted})
+        config = PeftConfig.from_pretrained(str(path))
+        config.inference_mode, config.base_model_name_or_path = True, None
+        module = get_peft_model(slm.module, config)
+        wanted = get_peft_model_state_dict(module, save_embedding_layers=False)
+        refuse_misfits(
+            f"the adapter {path} does not fit this model",
+            held=held,
+            wanted={name: tuple(value.shape) for name, value in wanted.items()},
+        )
+        set_peft_model_state_dict(module, load_file(path / WEIGHTS))
+        module.eval()
+    except Exception as error:  # PEFT raises many kinds for a damaged folder
+        _strip(slm.module)
+        if isinstance(error, CheckpointError):
+            raise
+        reason = str(error) or type(error).__name__
+        raise CheckpointError(f"the adapter {path} does not fit this model: {reason}") from error
     return slm.with_module(module)
 
 
-def _held(path: Path) -> list[str]:
-    """The names of an adapter's tensors, without what wraps it when it is saved by others."""
-    with safe_open(path / WEIGHTS, framework="pt") as file:
-        return list(file.keys())
+def _strip(module: nn.Module) -> None:
+    """Take out the layers of an adapter that was not put in as a whole."""
+    for name, part in list(module.named_modules()):
+        if isinstance(part, BaseTunerLayer):
+            parent, _, last = name.rpartition(".")
+            setattr(module.get_submodule(parent), last, part.get_base_layer())
+    module.__dict__.pop("peft_config", None)
 
 
 def load_policy(slm: SpeechLM, adapters: Sequence[Path]) -> SpeechLM:
@@ -185,6 +222,8 @@ def load_policy(slm: SpeechLM, adapters: Sequence[Path]) -> SpeechLM:
 
 def _check_card(slm: SpeechLM, path: Path) -> None:
     card = read_json(path / CARD)
+    if not isinstance(card, dict) or not {"codebook", "base"} <= set(card):
+        raise CheckpointError(f"{path / CARD} is no adapter's card: it names no codebook and base")
     if card["codebook"] != slm.unit_spec.codebook:
         raise CheckpointError(
             f"the adapter {path} is for units {card['codebook']!r}, the model has "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -45,6 +46,13 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
     path = newest_step(folder)
     if path is None:
         return None
-    values = read_json(path / "state.json", CheckpointError)
-    step = values.pop("step")
-    return Checkpoint(step, load_file(path / "state.safetensors"), values)
+    file = path / "state.json"
+    try:
+        values = read_json(file, CheckpointError)
+        step = int(values.pop("step"))
+        file = path / "state.safetensors"
+        return Checkpoint(step, load_file(file), values)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{file} is damaged ({error}); remove {path} to go on from the step before"
+        ) from error

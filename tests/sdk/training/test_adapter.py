@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from orality.errors import CheckpointError, TrainingError
@@ -164,3 +165,101 @@ def test_a_target_that_matches_no_layer_is_named_with_those_there_are(slm):
     ):
         add_adapter(slm, targets=["q_proj", "fc3", "proj"])
     assert type(slm.module).__name__ == "OPTForCausalLM"
+
+
+def saved(slm, folder, **options):
+    """A folder with an adapter that does something; `slm` is as before."""
+    policy = add_adapter(slm, r=4, alpha=8, **options)
+    disturb(policy, 5)
+    save_adapter(policy, folder)
+    remove_adapter(policy)
+    return folder / "adapter_model.safetensors"
+
+
+def renamed(file):
+    """As torch.compile names the weights of what it wraps."""
+    wrapped = "base_model.model._orig_mod."
+    tensors = load_file(file).items()
+    save_file({k.replace("base_model.model.", wrapped, 1): v for k, v in tensors}, file)
+    return wrapped
+
+
+def without_one(file):
+    tensors = load_file(file)
+    name = sorted(tensors)[-1]
+    del tensors[name]
+    save_file(tensors, file)
+    return name
+
+
+def with_one_more(file):
+    save_file({**load_file(file), "base_model.model.of.nobody": torch.zeros(2)}, file)
+    return "of.nobody"
+
+
+def with_a_weight_of_the_base(file):
+    name = "base_model.model.model.embed_tokens.weight"
+    save_file({**load_file(file), name: torch.zeros(2)}, file)
+    return name
+
+
+def of_another_rank(file):
+    tensors = load_file(file)
+    name = next(iter(sorted(tensors)))
+    save_file({**tensors, name: torch.zeros(3, 5)}, file)
+    return name
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:200])
+    return file.name
+
+
+def emptied(file):
+    file.write_bytes(b"")
+    return file.name
+
+
+def a_page(file):
+    file.write_text("<html>please log in</html>")
+    return file.name
+
+
+def with_nested_settings(file):
+    (file.parent / "adapter_config.json").write_text("[" * 100_000)
+    return str(file.parent)
+
+
+def of_a_kind_nobody_knows(file):
+    config = file.parent / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "peft_type": "OWN"}))
+    return str(file.parent)
+
+
+DAMAGES = [
+    renamed, without_one, with_one_more, with_a_weight_of_the_base, of_another_rank, cut, emptied,
+    a_page, with_nested_settings, of_a_kind_nobody_knows,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_adapter_is_refused_by_name_and_leaves_the_model_as_it_was(slm, tmp_path, damage):
+    named = damage(saved(slm, tmp_path / "adapter"))
+    names, before = [name for name, _ in slm.module.named_modules()], logits(slm)
+    with pytest.raises(CheckpointError) as caught:
+        load_adapter(slm, tmp_path / "adapter")
+    assert named in str(caught.value)
+    assert [name for name, _ in slm.module.named_modules()] == names
+    assert torch.equal(logits(slm), before)
+    with pytest.raises(CheckpointError):
+        load_policy(slm, [tmp_path / "adapter"])
+
+
+def test_the_targets_of_a_saved_adapter_stand_in_one_order(slm, tmp_path):
+    targets = ["v_proj", "fc2", "q_proj", "fc1", "k_proj"]
+    known = {name.rpartition(".")[2] for name, _ in slm.module.named_modules()}
+    targets = [name for name in targets if name in known]
+    assert len(targets) > 2
+    file = saved(slm, tmp_path / "a", targets=targets)
+    config = json.loads((file.parent / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(targets)

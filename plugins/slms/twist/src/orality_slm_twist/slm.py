@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LINEAR_LAYERS = (
     ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),  # OPT
     ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),  # Llama, Qwen
+    ("c_attn", "c_proj", "c_fc"),  # GPT-2, whose layers are Conv1D
 )
 
 
@@ -173,12 +174,14 @@ class TwistLM:
 
 
 def _linear_layers(module: nn.Module) -> list[str]:
-    names = {name.rsplit(".", 1)[-1] for name, part in module.named_modules() if _is_linear(part)}
+    """The last parts of linear layers' names, but for the one that gives the logits."""
+    outputs = getattr(module, "get_output_embeddings", lambda: None)()
+    names = {
+        name.rsplit(".", 1)[-1]
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear | Conv1D) and part is not outputs
+    }
     for known in _LINEAR_LAYERS:
         if names.issuperset(known):
             return list(known)
     return sorted(names - {"lm_head", "project_in", "project_out"})
-
-
-def _is_linear(part: Any) -> bool:
-    return isinstance(part, nn.Linear | Conv1D)  # GPT-2's linear layers are Conv1D

@@ -109,7 +109,11 @@ def _model(folder: Folder) -> Any:
     try:
         held = _tensor_names(path)
         model, report = classes[folder.family].from_pretrained(
-            path, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            path,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except CheckpointError:
         raise
