@@ -56,7 +56,11 @@ def load_speaker_encoder(folder: str | Path, *, device: str = "cpu") -> Embed:
         )
         model: Any
         model, report = WavLMForXVector.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except Exception as error:
         raise CheckpointError(

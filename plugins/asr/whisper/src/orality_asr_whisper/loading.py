@@ -76,6 +76,7 @@ def _model(folder: Path, dtype: torch.dtype) -> Any:
             folder,
             dtype=dtype,
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=safe,
             weights_only=True,
             output_loading_info=True,
