@@ -156,6 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(whole)))
         self.end_headers()
+        if reply.how == "drip":  # a byte now and then, for as long as anybody listens
+            with suppress(ConnectionError):
+                while not self.server_side.closing.wait(0.1):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+            return
         with suppress(ConnectionError):  # whoever asked may be gone
             self.wfile.write(whole[: len(whole) // 2] if reply.how == "cut" else whole)
         if reply.how == "cut":
