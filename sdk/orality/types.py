@@ -17,17 +17,22 @@ from orality.errors import AudioError
 class Waveform:
     """Mono speech.
 
-    `samples`: float32, shape (num_samples,), in [-1, 1]. `sample_rate`: in Hz.
+    `samples`: float32, shape (num_samples,), in [-1, 1]; signed whole numbers are scaled to that.
+    `sample_rate`: in Hz.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
 
     def __post_init__(self) -> None:
-        if getattr(getattr(self.samples, "dtype", None), "kind", "f") in "iub":
+        kind = getattr(getattr(self.samples, "dtype", None), "kind", "f")
+        if kind == "i":  # whole numbers, as files store them, up to their type's largest
+            scale = 2.0 ** (8 * self.samples.dtype.itemsize - 1)
+            samples = self.samples.astype("float64") / scale
+            object.__setattr__(self, "samples", samples.astype("float32"))
+        elif kind != "f":
             raise AudioError(
-                f"got samples of the type {self.samples.dtype}, wanted float32 in [-1, 1]; divide "
-                "16-bit samples by 32768"
+                f"got samples of the type {self.samples.dtype}, wanted float32 in [-1, 1]"
             )
 
     @property
