@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC_MODULES = {
     "orality", "orality.checkpoints", "orality.judging", "orality.weights",
     "orality.pretraining.stories", "orality.silence", "orality.ctc", "orality.cpu_linears",
+    "orality.scripts", "orality.joint_text",
 }  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 
