@@ -33,6 +33,15 @@ logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 SPLITS = ("train", "dev", "test")
+_EMPTY = {
+    "train": "the split 'train' holds no usable prompt of %d recordings: no pairs can be made to "
+    "train on",
+    "dev": "nothing is held out as 'dev' (%d recordings): no dev pairs will pick a step; give "
+    "some utterances split: dev, or all of them none, and a tenth is held out",
+    "test": "nothing is held out as 'test' (%d recordings): the evaluation will have no prompts; "
+    "give some utterances split: test, or all of them none, and a tenth is held out; "
+    "`evaluation.prompts: 0` wants none",
+}
 _KEEP = "; change `language`, or keep them with `corpus.other_languages: keep`"
 _AT_A_TIME = 16  # recordings in memory
 _NAMED = 20  # broken recordings, before the log only counts them
@@ -143,8 +152,15 @@ def collect_prompts(
             taken = end
             progress(f"prompts ({split})", usable, limit)
             found.check(max_failures)
+        if _is_wanted(limits, split) and not usable:
+            logger.warning(_EMPTY[split], len(places))
     found.report()
     return Prompts(folder, found.counts)
+
+
+def _is_wanted(limits: Mapping[str, int | None], split: str) -> bool:
+    """Whether any prompts of a split are asked for."""
+    return limits.get(split) != 0
 
 
 @dataclass
