@@ -13,6 +13,7 @@ PUBLIC_MODULES = {
     "orality", "orality.checkpoints", "orality.judging", "orality.weights",
     "orality.pretraining.stories", "orality.silence", "orality.ctc", "orality.cpu_linears",
     "orality.documents",
+    "orality.scripts", "orality.joint_text",
 }  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 

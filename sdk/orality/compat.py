@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orality.components import (
@@ -15,6 +15,7 @@ from orality.components import (
     VocoderSpec,
 )
 from orality.errors import CompatibilityError
+from orality.languages import primary
 from orality.types import UnitSpec
 
 
@@ -101,20 +102,52 @@ def judge_problems(stack: Stack, language: str) -> list[str]:
     text_language = language
     if stack.transcriber is not None:
         spec, config = stack.transcriber
-        spoken = spec.languages(config)
-        if spoken is not None and language not in spoken:
-            problems.append(
-                f"language: the recipe speaks {language!r}, transcriber {spec.name!r} understands "
-                f"{', '.join(sorted(spoken))}"
-            )
+        problems += hearing_problems(spec, config, language)
         text_language = spec.output_language(config) or language
     judged = judge.languages(judge_config)
-    if judged is not None and text_language not in judged:
+    if not _knows(judged, text_language):
         problems.append(
             f"language: the transcripts are in {text_language!r}, judge {judge.name!r} reads "
-            f"{', '.join(sorted(judged))}"
+            f"{', '.join(sorted(judged or ()))}"
         )
     return problems
+
+
+def hearing_problems(spec: TranscriberSpec[Any], config: Any, language: str) -> list[str]:
+    """Why a transcriber does not understand what is spoken, in words."""
+    spoken = spec.languages(config)
+    if _knows(spoken, language):
+        return []
+    return [
+        f"language: the recipe speaks {language!r}, transcriber {spec.name!r} understands "
+        f"{', '.join(sorted(spoken or ()))}"
+    ]
+
+
+def listening_problems(
+    stack: Stack,
+    language: str,
+    *,
+    corpus: tuple[TranscriberSpec[Any], Any] | None,
+    evaluation: tuple[TranscriberSpec[Any], Any] | None,
+    judges: Mapping[str, tuple[JudgeSpec[Any], Any]],
+) -> list[str]:
+    """Why the corpus' transcriber does not understand what is spoken, or the evaluation's judges
+    (by their places in the recipe) cannot read what its own transcriber (or the stack's) hears."""
+    problems = []
+    if corpus is not None:
+        heard = hearing_problems(*corpus, language)
+        problems += [f"corpus.transcriber: {problem}" for problem in heard]
+    if evaluation is not None:
+        stack = replace(stack, transcriber=evaluation)
+    for place, judge in judges.items():
+        found = judge_problems(replace(stack, judge=judge), language)
+        problems += [f"{place}: {problem}" for problem in found]
+    return problems
+
+
+def _knows(languages: frozenset[str] | None, language: str) -> bool:
+    return languages is None or primary(language) in map(primary, languages)
 
 
 def _threshold_problems(

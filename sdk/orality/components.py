@@ -27,6 +27,8 @@ class ComponentConfig(BaseModel):
 
     neutral: ClassVar[frozenset[str]] = frozenset()
     """Settings that never change a result (a time limit, a budget): a run goes on with others."""
+    language_of_recipe: ClassVar[bool] = False
+    """Whether a setting `language` that is left out is the recipe's language."""
 
 
 class TokenPrice(BaseModel):

@@ -40,7 +40,8 @@ class LazyComponents:
         kind = kind_of(place)
         started = time.monotonic()
         with noted_checkpoints() as checkpoints:
-            built = self.registry.build(kind, choice.name, **choice.config)
+            settings = self._recipe.settings(kind, choice, self.registry)
+            built = self.registry.build(kind, choice.name, **settings)
         self._on_built(place, weight_files(checkpoints))
         logger.info("%s %r is ready after %.1f s", kind, choice.name, time.monotonic() - started)
         return built

@@ -34,6 +34,10 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
         options.transcriber or recipe.transcriber,
     )
     spec = session.registry.find("judge", judge.name).spec
+    heard = None
+    if transcriber is not None:
+        heard = recipe.configured("transcriber", transcriber, session.registry)
+    written = recipe.written_language(heard)
     folder = session.run.path / "evaluation"
     results = evaluate_systems(
         systems={name: partial(session.policy, adapters) for name, adapters in systems.items()},
@@ -61,7 +65,7 @@ def measure_systems(session: Session, prompts: Prompts) -> dict[str, Any]:
                 units_of(record["units"]),
                 record["prompt_text"] or "",
                 audio=session.run.path / record["prompt_audio"],
-                language=record["language"],
+                language=written,
             )
             for record in held_out
         ],

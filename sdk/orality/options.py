@@ -64,6 +64,9 @@ class CorpusOptions(Section):
     """Longer recordings are left out, unless the corpus names slices of them."""
     max_bytes: int = Field(256 * 2**20, gt=0)
     """Larger files are left out, too."""
+    other_languages: Literal["skip", "keep"] = "skip"
+    """What becomes of utterances that the corpus says are in another language than the recipe's:
+    left out and counted, or kept."""
     max_prompts: int | None = Field(None, ge=1)
     max_dev_prompts: int | None = Field(None, ge=1)
     max_failures: float = Field(0.5, ge=0, le=1)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from orality.compat import Stack, check_stack, judge_problems
-from orality.components import KINDS, JudgeSpec
+from orality.compat import Stack, check_stack, judge_problems, listening_problems
+from orality.components import KINDS, JudgeSpec, TranscriberSpec
 from orality.documents import read_yaml
 from orality.errors import CompatibilityError, RecipeError
+from orality.languages import primary
 from orality.options import (
     Baselines,
     ComponentChoice,
@@ -29,7 +31,7 @@ from orality.options import (
 from orality.pair_options import CurriculumOptions, SelectionOptions, Thresholds, verdicts_of
 from orality.plugins import Registry, load
 from orality.public_addresses import public
-from orality.recipe_files import locate
+from orality.recipe_files import locate, mistakes
 from orality.tracking.options import TrackerOptions
 from orality.types import SamplingOptions
 
@@ -111,12 +113,7 @@ class Recipe(Section):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = []
-            for item in error.errors():
-                place = ".".join(map(str, item["loc"])) or "recipe"
-                what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].lower()
-                lines.append(f"\n  - {place}: {what}")
-            raise RecipeError(f"recipe {name} cannot be used:{''.join(lines)}") from error
+            raise RecipeError(f"recipe {name} cannot be used:{mistakes(error)}") from error
 
     def with_corpus(self, path: str) -> Recipe:
         """The same recipe on another corpus."""
@@ -150,7 +147,10 @@ class Recipe(Section):
         # Nothing that is stored depends on them, or it says so itself.
         for name in ("metrics", "resynthesis", "further_judges", "temperatures", "frontier"):
             data["evaluation"].pop(name)
-        if data["evaluation"]["temperature"] is None:  # as in runs from before there was one
+        # As in runs from before there were these.
+        if self.corpus.other_languages == "skip":
+            del data["corpus"]["other_languages"]
+        if data["evaluation"]["temperature"] is None:
             del data["evaluation"]["temperature"]
         return hashlib.sha256(json.dumps(public(data), sort_keys=True).encode()).hexdigest()
 
@@ -205,12 +205,7 @@ class Recipe(Section):
         """The recipe's components, found and configured; nothing is built."""
         registry = registry or load()
 
-        def configured(kind: str, choice: ComponentChoice | None) -> Any:
-            if choice is None:
-                return None
-            component, config = registry.configure(kind, choice.name, **choice.config)
-            return component.spec, config
-
+        configured = partial(self.configured, registry=registry)
         return Stack(
             tokenizer=configured("tokenizer", self.tokenizer),
             slm=configured("slm", self.slm),
@@ -223,9 +218,27 @@ class Recipe(Section):
         """Every judge of a round with its configuration, by the folder of its verdicts."""
         found = {}
         for label, choice in [(None, self.judge), *self.further_judges.items()]:
-            component, config = registry.configure("judge", choice.name, **choice.config)
-            found[verdicts_of(label)] = (component.spec, config)
-        return found  # type: ignore[return-value]
+            found[verdicts_of(label)] = self.configured("judge", choice, registry)
+        return found
+
+    def settings(self, kind: str, choice: ComponentChoice, registry: Registry) -> dict[str, Any]:
+        """A component's own keys, and the recipe's language where it follows that."""
+        own = choice.config
+        if registry.find(kind, choice.name).spec.config.language_of_recipe:
+            own["language"] = own.get("language") or primary(self.language)
+        return own
+
+    def configured(self, kind: str, choice: ComponentChoice | None, registry: Registry) -> Any:
+        """A component's spec and its validated configuration; None where there is none."""
+        if choice is None:
+            return None
+        settings = self.settings(kind, choice, registry)
+        component, config = registry.configure(kind, choice.name, **settings)
+        return component.spec, config
+
+    def written_language(self, heard: tuple[TranscriberSpec[Any], Any] | None) -> str:
+        """The language of what a transcriber of this recipe writes: what judges read."""
+        return (heard and heard[0].output_language(heard[1])) or self.language
 
     def check(self, registry: Registry | None = None) -> Stack:
         """The recipe's stack, after CompatibilityError had its chance."""
@@ -248,7 +261,7 @@ class Recipe(Section):
         for label in self.further_judges:
             judge = self.judge_specs(registry)[verdicts_of(label)]
             problems += judge_problems(replace(stack, judge=judge), self.language)
-        problems += self._evaluation_problems(stack, registry)
+        problems += self._listening_problems(stack, registry)
         if self.selection.judge is not None and self.selection.judge not in self.further_judges:
             problems.append(
                 f"selection.judge: there is no further judge {self.selection.judge!r} among "
@@ -256,8 +269,8 @@ class Recipe(Section):
             )
         for place, choice in self.choices.items():
             kind = kind_of(place)
-            component, config = registry.configure(kind, choice.name, **choice.config)
-            if self.local_only and not component.spec.is_local(config):
+            spec, config = self.configured(kind, choice, registry)
+            if self.local_only and not spec.is_local(config):
                 problems.append(
                     f"{place} {choice.name!r} sends data to another machine, and the recipe says "
                     f"local_only: choose a local {kind}"
@@ -266,21 +279,18 @@ class Recipe(Section):
             raise CompatibilityError(problems)
         return stack
 
-    def _evaluation_problems(self, stack: Stack, registry: Registry) -> list[str]:
-        """Why the evaluation's further judges cannot read what its own transcriber hears."""
-        heard = self.evaluation.transcriber
-        if heard is not None:
-            component, config = registry.configure("transcriber", heard.name, **heard.config)
-            stack = replace(stack, transcriber=(component.spec, config))  # type: ignore[arg-type]
-        problems = []
-        for label, choice in self.evaluation.further_judges.items():
-            component, config = registry.configure("judge", choice.name, **choice.config)
-            judged = replace(stack, judge=(component.spec, config))  # type: ignore[arg-type]
-            problems += [
-                f"evaluation.further_judges.{label}: {problem}"
-                for problem in judge_problems(judged, self.language)
-            ]
-        return problems
+    def _listening_problems(self, stack: Stack, registry: Registry) -> list[str]:
+        options, configured = self.evaluation, partial(self.configured, registry=registry)
+        judges = {f"evaluation.further_judges.{k}": v for k, v in options.further_judges.items()}
+        if options.judge or options.transcriber:
+            judges["evaluation.judge"] = options.judge or self.judge
+        return listening_problems(
+            stack,
+            self.language,
+            corpus=configured("transcriber", self.corpus.transcriber),
+            evaluation=configured("transcriber", options.transcriber),
+            judges={place: configured("judge", choice) for place, choice in judges.items()},
+        )
 
 
 def kind_of(place: str) -> str:

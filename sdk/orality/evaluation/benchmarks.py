@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from orality.errors import EvaluationError
+from orality.evaluation.likelihood import digest_of_pair
 from orality.evaluation.pairs import BenchmarkPair, read_pairs, read_rows
 from orality.evaluation.salmon import PARTS, read_salmon
 from orality.evaluation.sblimp import read_sblimp
 from orality.evaluation.storycloze import read_storycloze
 from orality.evaluation.swuggy import read_swuggy
+from orality.evaluation.units import Encoded
 
 Kind = Literal["swuggy", "sblimp", "storycloze", "salmon", "pairs"]
 SHIPPED_PREFIX = "stories/"
@@ -97,6 +100,23 @@ def choose(pairs: Sequence[BenchmarkPair], limit: int | None) -> list[BenchmarkP
 
     kept = {pair.id for pair in sorted(pairs, key=place)[:limit]}
     return [pair for pair in pairs if pair.id in kept]
+
+
+def describe(
+    source: BenchmarkSource, pairs: Sequence[BenchmarkPair], encoded: Mapping[Path, Encoded]
+) -> dict[str, Any]:
+    """What results say about a benchmark: its data by names and by what was heard in them."""
+    contents = [[pair.id, digest_of_pair(pair, encoded)] for pair in pairs]
+    listed = [[p.id, p.positive.name, p.negative.name, p.group, p.cluster] for p in pairs]
+    return {
+        "kind": source.kind,
+        "source": source.label or str(source.path),
+        "split": source.split,
+        "pairs": len(pairs),
+        "clusters": len({p.cluster for p in pairs}),
+        "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+        "units_sha256": hashlib.sha256(json.dumps(contents).encode()).hexdigest(),
+    }
 
 
 def _kind_by_name(name: str) -> Kind | None:

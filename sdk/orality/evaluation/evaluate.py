@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from orality.errors import EvaluationError
 from orality.evaluation.aggregate import Measured, compare_systems
-from orality.evaluation.benchmarks import BenchmarkSource, choose
+from orality.evaluation.benchmarks import BenchmarkSource, choose, describe
 from orality.evaluation.continuations import Continuing, EvaluationPrompt
 from orality.evaluation.frontier_making import make_frontier, with_diversity
 from orality.evaluation.further_judges import FurtherJudge
@@ -21,7 +19,6 @@ from orality.evaluation.generation import GenerationMetric
 from orality.evaluation.generation_choices import DEFAULT, generation_metrics
 from orality.evaluation.likelihood import Normalize
 from orality.evaluation.measuring import Measuring, slug
-from orality.evaluation.pairs import BenchmarkPair
 from orality.evaluation.provenance import provenance
 from orality.evaluation.results import Item, Results, System, write_items, write_results
 from orality.evaluation.resynthesis import measure_resynthesis
@@ -169,7 +166,8 @@ def evaluate_systems(
                 "limit": limit,
                 "units": spec_name(tokenizer.unit_spec),
                 "benchmarks": {
-                    name: _describe(source, chosen[name]) for name, source in benchmarks.items()
+                    name: describe(source, chosen[name], encoded)
+                    for name, source in benchmarks.items()
                 },
                 "prompts": len(prompts),
                 "continuations": how.settings(prompts) if prompts and how else None,
@@ -260,18 +258,6 @@ def _check(
         )
     if normalize not in get_args(Normalize):
         raise EvaluationError(f"normalize is one of mean, sum, got {normalize!r}")
-
-
-def _describe(source: BenchmarkSource, pairs: Sequence[BenchmarkPair]) -> dict[str, Any]:
-    listed = [[p.id, p.positive.name, p.negative.name, p.group, p.cluster] for p in pairs]
-    return {
-        "kind": source.kind,
-        "source": source.label or str(source.path),
-        "split": source.split,
-        "pairs": len(pairs),
-        "clusters": len({p.cluster for p in pairs}),
-        "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
-    }
 
 
 def _record(name: str, info: Mapping[str, SystemInfo] | None) -> System:

@@ -12,9 +12,11 @@ from collections.abc import Hashable, Sequence
 from typing import Literal, get_args
 
 from orality.errors import EvaluationError
+from orality.scripts import tokens as script_tokens
 
 Tokens = Sequence[Hashable]
-"""A text: a string is split at white space, as GSLM does; anything else is taken as it is."""
+"""A text: a string is split at white space, as GSLM does, and into characters where a script has no
+spaces; anything else is taken as it is."""
 Combine = Literal["arithmetic", "geometric"]
 UTTERANCES = 1000
 """How many utterances GSLM compares: texts are the more alike the more there are."""
@@ -94,7 +96,7 @@ def vert(texts: Sequence[Tokens], *, limit: int | None = UTTERANCES) -> float:
 def split(text: Tokens) -> list[Hashable]:
     """A text's tokens; EvaluationError for what is none."""
     if isinstance(text, str):
-        return list(text.split())
+        return list(script_tokens(text))
     if not isinstance(text, Sequence) and not hasattr(text, "tolist"):
         raise EvaluationError(f"a text is a string or a sequence of tokens, got {text!r}")
     return list(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from orality.errors import EvaluationError
+from orality.evaluation.contents import digest_of_units
 from orality.evaluation.journal import Journal, Row
 from orality.evaluation.packed_scoring import (
     MAX_TOKENS,
@@ -84,20 +85,22 @@ def score_pairs(
     progress: Progress = silent,
     stage: str = "likelihood",
 ) -> dict[str, Row]:
-    """Both log-likelihoods of every pair, by pair id; what `journal` holds is not done again.
+    """Both log-likelihoods of every pair, by pair id; what `journal` holds is not done again, as
+    long as the pair's recordings give the units that it was made from.
 
     Pairs go through the model in packed rows of at most `max_tokens`, see `packed_scoring`.
 
-    Rows are {id, positive: [total, tokens], negative: ...} or, for a pair that cannot be scored
-    (unreadable, shorter than two units, longer than the model's context, a likelihood that is
-    not a number), {id, error}; the latter are not stored, so a later run tries them again. The
-    model is built only if something is left to do.
+    Rows are {id, units: digest, positive: [total, tokens], negative: ...} or, for a pair that
+    cannot be scored (unreadable, shorter than two units, longer than the context, a likelihood
+    that is not a number), {id, error}; the latter are not stored, so a later run tries them again.
+    The model is built only if something is left to do.
     """
     rows: dict[str, Row] = {}
     todo: list[BenchmarkPair] = []
     for pair in pairs:
-        if pair.id in journal.rows:
-            rows[pair.id] = journal.rows[pair.id]
+        stored = journal.rows.get(pair.id)
+        if stored is not None and stored.get("units") == digest_of_pair(pair, units):
+            rows[pair.id] = stored
         elif problem := _unreadable(pair, units):
             rows[pair.id] = {"id": pair.id, "error": problem}
         else:
@@ -117,7 +120,12 @@ def score_pairs(
     probe = [fit[place][1] for place in sorted({0, len(fit) // 2})] if fit else []
     with packed_scoring(model, convention, probe) as score:
         for start, end in in_rows([packed_tokens(both) for _, both in fit], max_tokens):
-            fresh = _rows(fit[start:end], score, convention)
+            fresh = [
+                row if "error" in row else row | {"units": digest_of_units(both)}
+                for row, (_, both) in zip(
+                    _rows(fit[start:end], score, convention), fit[start:end], strict=True
+                )
+            ]
             journal.append(row for row in fresh if "error" not in row)
             rows |= {row["id"]: row for row in fresh}
             progress(stage, len(rows), len(pairs))
@@ -191,6 +199,11 @@ def _unreadable(pair: BenchmarkPair, units: Mapping[Path, Encoded]) -> str:
         if isinstance(encoded, str):
             return encoded
     return ""
+
+
+def digest_of_pair(pair: BenchmarkPair, units: Mapping[Path, Encoded]) -> str | None:
+    """What stored likelihoods of a pair were made from; None where it has no units."""
+    return None if _unreadable(pair, units) else digest_of_units(_units_of(pair, units))
 
 
 def _units_of(pair: BenchmarkPair, units: Mapping[Path, Encoded]) -> tuple[Units, Units]:

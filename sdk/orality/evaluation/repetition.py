@@ -18,10 +18,11 @@ def auto_bleu(
     """How much a text repeats itself, in [0, 1]; a text without n-grams does not.
 
     `align-slm`: the share of n-grams that occur elsewhere, overlapping ones too ("a a a" gives
-    1.0); a string is split by `orality.feedback.auto_bleu.words` (case and outer punctuation
-    dropped). `gslm-bigram`: without overlapping ones (0.0). `gslm`: the arithmetic mean of the
-    shares of 1- to n-grams (0.5), published as Auto-BLEU2. `gslm-geometric`: their geometric mean
-    (0.0), which VERT uses. GSLM's split a string at white space and no more.
+    1.0); a string is split by `orality.scripts.words` (case and outer punctuation dropped).
+    `gslm-bigram`: without overlapping ones (0.0). `gslm`: the arithmetic mean of the shares of 1-
+    to n-grams (0.5), published as Auto-BLEU2. `gslm-geometric`: their geometric mean (0.0), which
+    VERT uses. GSLM's split a string at white space and keep marks and case. Scripts without spaces
+    are split into characters by all.
     """
     if n < 1:
         raise EvaluationError(f"n-grams have at least 1 token, got n={n}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from orality.audio import read_audio
 from orality.errors import AudioError, EvaluationError
+from orality.evaluation.contents import content_of, is_unchanged
 from orality.evaluation.journal import Journal
 from orality.evaluation.units import spec_name
 from orality.evaluation.wer import (
@@ -84,6 +85,10 @@ def measure_resynthesis(
     settings = {"units": spec_name(tokenizer.unit_spec), "transcriber": transcriber_name}
     journal = Journal(path, settings)
     failed: dict[str, str] = {}
+    for name, source in recordings.items():
+        stored = journal.rows.get(name)
+        if stored is not None and source is not None and not is_unchanged(stored, source):
+            del journal.rows[name]  # another recording under the same name is heard again
     todo = [name for name in recordings if name not in journal.rows]
     for start in range(0, len(todo), batch_size):
         waveforms: dict[str, Waveform] = {}
@@ -101,7 +106,12 @@ def measure_resynthesis(
         originals = _heard(transcriber, batch, None)
         texts = _heard(transcriber, vocoder.synthesize(tokenizer.encode(batch)), None)
         journal.append(
-            {"id": name, "original": before, "text": after}
+            {
+                "id": name,
+                "original": before,
+                "text": after,
+                **content_of(_present(recordings[name])),
+            }
             for name, before, after in zip(waveforms, originals, texts, strict=True)
         )
     rows = [journal.rows[name] for name in recordings if name in journal.rows]
@@ -113,6 +123,11 @@ def measure_resynthesis(
         f"resynthesis-{kind}/{transcriber_name}/{rate.normalizer}": asdict(rate)
         for kind, rate in rates.items()
     } | {"n": len(rows), "n_failed": len(failed), "failed": failed}
+
+
+def _present(source: Path | None) -> Path:
+    assert source is not None  # it was read
+    return source
 
 
 def _heard(transcriber: Transcriber, batch: Sequence[Waveform], language: str | None) -> list[str]:

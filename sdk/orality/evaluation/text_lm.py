@@ -10,6 +10,7 @@ import torch
 
 from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, EvaluationError
+from orality.joint_text import joint_ids
 
 Nll = tuple[float, int]
 """The negative log-likelihood of a text in nats, and how many tokens it is the sum over."""
@@ -25,10 +26,10 @@ def text_nlls(
 ) -> list[Nll]:
     """Sums over each text's tokens, given the model's start token and, if there is one, the prompt.
 
-    `folder`: a causal language model as transformers stores it, with safetensors. Texts follow
-    their prompts after a space. A text without tokens has (0.0, 0). Raises CheckpointError where
-    there is no such model, EvaluationError where the numbers of texts and prompts differ or a text
-    does not fit the model.
+    `folder`: a causal language model as transformers stores it, with safetensors. Texts are
+    tokenized together with their prompts, see `joint_ids`. A text without tokens has (0.0, 0).
+    Raises CheckpointError where there is no such model, EvaluationError where the numbers of texts
+    and prompts differ or a text does not fit the model.
     """
     return load_text_lm(folder, device=device)(texts, prompts)
 
@@ -62,16 +63,13 @@ def load_text_lm(folder: str | Path, *, device: str = "cpu") -> MeasureTexts:
         raise CheckpointError(f"{folder}: the tokenizer has neither a start nor an end token")
     longest = int(getattr(model.config, "max_position_embeddings", 0) or 2**31)
 
-    def ids(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
     def measure(texts: Sequence[str], prompts: Sequence[str] | None) -> list[Nll]:
         if prompts is not None and len(prompts) != len(texts):
             raise EvaluationError(f"got {len(prompts)} prompts for {len(texts)} texts")
         found = []
         for place, text in enumerate(texts):
-            before = [start, *(ids(prompts[place].strip()) if prompts is not None else ())]
-            own = ids((" " if len(before) > 1 else "") + text.strip()) if text.strip() else []
+            given, own = joint_ids(tokenizer, "" if prompts is None else prompts[place], text)
+            before = [start, *given]
             if len(before) + len(own) > longest:
                 raise EvaluationError(
                     f"text {place} and its prompt have {len(before) + len(own)} tokens, the model "

@@ -10,6 +10,7 @@ import numpy as np
 
 from orality.audio import read_audio
 from orality.errors import AudioError, OralityError
+from orality.evaluation.contents import content_of, is_unchanged
 from orality.evaluation.journal import Journal, Row
 from orality.progress import Progress, silent
 from orality.protocols import SpeechTokenizer
@@ -32,8 +33,8 @@ def units_of_files(
     """Encode recordings, reading from and adding to the JSONL file `cache`.
 
     The cache belongs to one tokenizer (EvaluationError otherwise); an entry counts while the
-    file's size is the same. A recording that cannot be read or encoded maps to the reason, is
-    not cached, and is tried again the next time.
+    file's content is the same, see `is_unchanged`. A recording that cannot be read or encoded maps
+    to the reason, is not cached, and is tried again the next time.
     """
     journal = Journal(cache, {"units": spec_name(tokenizer.unit_spec)})
     wanted = sorted(set(paths))
@@ -41,7 +42,7 @@ def units_of_files(
     todo = []
     for path in wanted:
         row = journal.rows.get(str(path.resolve()))
-        if row is not None and path.is_file() and row["size"] == path.stat().st_size:
+        if row is not None and _counts(row, path, journal):
             found[path] = _decode(row)
         else:
             todo.append(path)
@@ -88,10 +89,18 @@ def _encode(paths: Sequence[Path], tokenizer: SpeechTokenizer) -> dict[Path, Enc
 def _row(path: Path, units: Units) -> Row:
     return {
         "id": str(path.resolve()),
-        "size": path.stat().st_size,
+        **content_of(path),
         "units": units.ids.tolist(),
         "durations": None if units.durations is None else units.durations.tolist(),
     }
+
+
+def _counts(row: Row, path: Path, journal: Journal) -> bool:
+    before = row.get("stamp")
+    unchanged = is_unchanged(row, path)
+    if unchanged and row["stamp"] != before:
+        journal.append([row])  # so that it is hashed once
+    return unchanged
 
 
 def _decode(row: Row) -> Units:

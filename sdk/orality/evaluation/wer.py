@@ -11,9 +11,15 @@ from dataclasses import dataclass
 import jiwer
 
 from orality.errors import EvaluationError
+from orality.scripts import close_up, tokens
 
 NORMALIZER = "orality-english"
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})
+# Stand-ins while all other marks are removed: private characters, which no text holds.
+_POINT, _MINUS = "\ue000", "\ue001"
+_KEPT = f"'{_POINT}{_MINUS}"
+_MARKS_OF_NUMBERS = str.maketrans({_POINT: ".", _MINUS: "-"})
+_ARABIC_MARKS = str.maketrans({"\u066b": ".", "\u066c": ","})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,29 @@ def normalize_english(text: str) -> str:
     """Lower case, compatibility forms unified, hyphens and dashes to spaces, other marks removed.
 
     Apostrophes inside words stay ("don't"). Numbers and abbreviations are left as written: a
-    transcriber that writes "5" for "five" pays for it.
+    transcriber that writes "5" for "five" pays for it. Inside numbers a decimal point (or comma)
+    and a leading minus stay, a thousands' comma goes, and any other mark becomes a space: "3.5" is
+    not "35", nor "1/2" "12", but "1,000" is "1000". Combining marks belong to their letters and
+    stay; spaces inside scripts that have none go.
     """
+    text = re.sub(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2189])", " ", text)
     text = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
+    text = unicodedata.normalize("NFKC", text)  # folding can take letters apart
+    text = _inside_numbers(text)
     text = "".join(" " if unicodedata.category(c) == "Pd" else c for c in text)
-    text = "".join(c for c in text if c == "'" or unicodedata.category(c)[0] not in "PS")
-    text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text)
-    return " ".join(text.split())
+    text = "".join(c for c in text if c in _KEPT or unicodedata.category(c)[0] not in "PS")
+    text = re.sub(r"(?<!\w)'+|'+(?!\w)", " ", text).translate(_MARKS_OF_NUMBERS)
+    return close_up(" ".join(text.split()))
+
+
+def _inside_numbers(text: str) -> str:
+    """The marks of numbers as they count: points and minus signs as private characters."""
+    text = text.translate(_ARABIC_MARKS)
+    text = re.sub(r"(?<=\d),(?=(?:\d\d,)*\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<=\d)[.,](?=\d)", _POINT, text)
+    text = re.sub(r"(?<![\w.])\.(?=\d)", "0" + _POINT, text)
+    text = re.sub(r"(?:(?<=\s)|^)[-\u2212](?=\d)", _MINUS, text)
+    return re.sub(r"(?<=\d)[^\w\s'.,\ue000\ue001](?=\d)", " ", text)
 
 
 def word_error_rate(
@@ -55,7 +77,10 @@ def word_error_rate(
     *,
     normalize: Callable[[str], str] = normalize_english,
 ) -> ErrorRate:
-    """Word error rate of hypotheses against references, one each per utterance."""
+    """Word error rate of hypotheses against references, one each per utterance.
+
+    Words are `orality.scripts.tokens`: characters where a script has no spaces between words.
+    """
     return _error_rate(references, hypotheses, normalize, characters=False)
 
 
@@ -108,9 +133,15 @@ def _error_rate(
 
 
 def _count(reference: str, hypothesis: str, characters: bool) -> tuple[int, int]:
-    length = len(reference) if characters else len(reference.split())
-    if not reference:
-        return (len(hypothesis) if characters else len(hypothesis.split())), 0
-    process = jiwer.process_characters if characters else jiwer.process_words
-    found = process(reference, hypothesis)
-    return found.substitutions + found.deletions + found.insertions, length
+    if characters:
+        if not reference:
+            return len(hypothesis), 0
+        found: jiwer.CharacterOutput | jiwer.WordOutput = jiwer.process_characters(
+            reference, hypothesis
+        )
+        return found.substitutions + found.deletions + found.insertions, len(reference)
+    right, heard = tokens(reference), tokens(hypothesis)
+    if not right:
+        return len(heard), 0
+    found = jiwer.process_words(" ".join(right), " ".join(heard))
+    return found.substitutions + found.deletions + found.insertions, len(right)

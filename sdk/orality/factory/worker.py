@@ -14,6 +14,7 @@ from orality.corpus import Utterance, corpus_of
 from orality.factory.orders import Advanced, Built, Job, Made, Order, Tell
 from orality.feedback import Chunk, CutRule, Judging, Prompts, Round, cut_chunk
 from orality.feedback.cutting import Cutting
+from orality.languages import is_same
 from orality.lazy_components import LazyComponents
 from orality.plugins import load
 from orality.protocols import SpeechLM
@@ -105,7 +106,7 @@ class Worker:
         has_one = options.transcriber is not None or self.recipe.transcriber is not None
         wanted = reads_text or options.transcriber is not None or options.cut in ("aligned", "asr")
         transcriber = self.recipe.stack(self._registry).transcriber
-        written = None if transcriber is None else transcriber[0].output_language(transcriber[1])
+        written = self.recipe.written_language(transcriber)
         return Cutting(
             self.run,
             parts.tokenizer,
@@ -115,8 +116,9 @@ class Worker:
             CutRule(
                 "fixed" if options.fixed_cut else options.cut,
                 (lambda: parts.corpus_transcriber) if has_one and wanted else None,
-                spoken_text=written in (None, self.recipe.language),
+                spoken_text=is_same(written, self.recipe.language),
             ),
+            self.recipe.language if options.other_languages == "skip" else None,
         )
 
     @cached_property
@@ -138,7 +140,8 @@ class Worker:
         """The round that is ordered."""
         order, recipe, parts = self._order.round, self.recipe, self.components
         assert order is not None
-        slm, slm_config = recipe.stack(self._registry).slm
+        stack = recipe.stack(self._registry)
+        slm, slm_config = stack.slm
         return Round(
             run=self.run,
             name=order.name,
@@ -163,5 +166,6 @@ class Worker:
             selection=order.selection,
             seed=recipe.seed,
             prompts_at_a_time=slm.batch_size(slm_config),
+            language=recipe.written_language(stack.transcriber),
             advanced=lambda stage, rows: self._tell(Advanced(stage, rows)),
         )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 from orality.errors import OralityError
+from orality.scripts import words
 
 
 def auto_bleu(text: str | Sequence[Hashable], n: int = 2) -> float:
     """The share of a text's n-grams that occur elsewhere in the same text, in [0, 1].
 
     Overlapping n-grams count ("a a a" gives 1.0) and a text too short to hold an n-gram gives 0.
-    A string is split by `words`; a sequence of tokens (units, say) is taken as it is. Align-SLM
-    filters at 0.1 with n=2 and prints the value times 100. GSLM's metrics of the same name are
-    other definitions with other values: `orality.evaluation.gslm`.
+    A string is split by `orality.scripts.words`, into characters where a script has no spaces; a
+    sequence of tokens (units, say) is taken as it is. Align-SLM filters at 0.1 with n=2 and prints
+    the value times 100. GSLM's metrics of the same name are other definitions with other values:
+    `orality.evaluation.gslm`.
     """
     if n < 1:
         raise OralityError(f"auto-BLEU counts n-grams of at least 1 token, got n={n}")
@@ -24,26 +25,3 @@ def auto_bleu(text: str | Sequence[Hashable], n: int = 2) -> float:
     total = grams.total()
     repeated = sum(count for count in grams.values() if count > 1)
     return repeated / total if total else 0.0
-
-
-def words(text: str) -> list[str]:
-    """A text's words: split at white space, case folded, punctuation at either end removed.
-
-    So that a transcriber's taste in capitals and commas does not hide a repetition. Scripts that
-    write no spaces need tokens of their own making.
-    """
-    stripped = (_strip(word) for word in text.casefold().split())
-    return [word for word in stripped if word]
-
-
-def _strip(word: str) -> str:
-    start, end = 0, len(word)
-    while start < end and _is_mark(word[start]):
-        start += 1
-    while end > start and _is_mark(word[end - 1]):
-        end -= 1
-    return word[start:end]
-
-
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PS"

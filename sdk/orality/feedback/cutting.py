@@ -14,12 +14,15 @@ from orality.corpus.cut import MIN_CONTINUATION_SECONDS
 from orality.errors import AudioError, AudioLimitError
 from orality.feedback.schemas import PROMPTS
 from orality.feedback.word_times import CutRule, Timed, WordTimes
+from orality.languages import is_same
 from orality.protocols import SpeechTokenizer, Transcriber
+from orality.scripts import join
 from orality.silence import voiced_seconds
 from orality.types import Waveform
 
 Record = dict[str, Any]
 
+FOREIGN = "its language is "
 _LACKING = {
     "words": "the corpus does not say when its words were said",
     "aligned": "its transcript could not be aligned",
@@ -32,7 +35,8 @@ class Cutting:
 
     `fixed_cut`: cut at `prompt_seconds` sharp, or the whole rule; without one, words are timed by
     `transcriber` where the corpus does not time them and the transcriber can. It also writes down
-    the prompts whose words are not known.
+    the prompts whose words are not known. What is in another `language` is no prompt; None: all
+    languages are.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Cutting:
         min_seconds: float,
         prompt_seconds: float,
         fixed_cut: bool | CutRule,
+        language: str | None = None,
     ) -> None:
         self.run, self.tokenizer, self.transcriber = run, tokenizer, transcriber
         self.min_seconds, self.prompt_seconds = min_seconds, prompt_seconds
@@ -50,6 +55,7 @@ class Cutting:
             self.rule = fixed_cut
         else:
             self.rule = CutRule("fixed" if fixed_cut else "auto", transcriber)
+        self.language = language
         self._word_times = WordTimes(self.rule)
 
     def __call__(self, utterances: Sequence[Utterance], shard: str) -> list[Record]:
@@ -74,6 +80,9 @@ class Cutting:
         return records
 
     def _read(self, utterance: Utterance, record: Record) -> Waveform | None:
+        if self.language is not None and not is_same(utterance.language, self.language):
+            record["skipped"] = f"{FOREIGN}{utterance.language!r}, not {self.language!r}"
+            return None
         try:
             whole = utterance.load(sample_rate=self.tokenizer.sample_rate)
         except AudioLimitError as error:  # a whole recording, but not for this corpus
@@ -121,7 +130,7 @@ class Cutting:
         if words and self.rule.spoken_text:
             before = [word.text for word in words if word.end <= cut + 1e-6]
             after = [word.text for word in words if word.end > cut + 1e-6]
-            record |= {"prompt_text": " ".join(before), "continuation_text": " ".join(after)}
+            record |= {"prompt_text": join(*before), "continuation_text": join(*after)}
         return prompt
 
     def _encode(self, spoken: Sequence[tuple[Record, Waveform, Waveform]], shard: str) -> None:

@@ -49,7 +49,8 @@ class Round:
     folder of their verdicts, `verdicts` for the one that selects; `reference`: fingerprint of the
     policy that samples, kept with the log-probabilities that the sampler records; `selection` None:
     the round ends with verdicts, because its thresholds depend on all of them; `advanced` is
-    told of a stage and how many more records it has made.
+    told of a stage and how many more records it has made. `language`: of the texts that judges
+    read; None: each prompt's own.
     """
 
     run: Path
@@ -66,6 +67,7 @@ class Round:
     selection: Selection | None
     seed: int
     prompts_at_a_time: int = 8
+    language: str | None = None
     advanced: Callable[[str, int], object] = field(default=lambda stage, count: None)
 
     @property
@@ -194,6 +196,7 @@ class Round:
                 reads=judging.reads,
                 judge_name=judging.name,
                 scale=judging.scale,
+                language=self.language,
             )
             self.advanced(stage, len(batch))
         of_id = {row["id"]: row for row in verdicts}

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from orality.corpus import Utterance
 from orality.errors import CorpusError, StoreError
-from orality.feedback.cutting import Cutting
+from orality.feedback.cutting import FOREIGN, Cutting
 from orality.feedback.schemas import PROMPTS
 from orality.progress import Progress, silent
 from orality.store import (
@@ -33,6 +33,16 @@ logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 SPLITS = ("train", "dev", "test")
+_EMPTY = {
+    "train": "the split 'train' holds no usable prompt of %d recordings: no pairs can be made to "
+    "train on",
+    "dev": "nothing is held out as 'dev' (%d recordings): no dev pairs will pick a step; give "
+    "some utterances split: dev, or all of them none, and a tenth is held out",
+    "test": "nothing is held out as 'test' (%d recordings): the evaluation will have no prompts; "
+    "give some utterances split: test, or all of them none, and a tenth is held out; "
+    "`evaluation.prompts: 0` wants none",
+}
+_KEEP = "; change `language`, or keep them with `corpus.other_languages: keep`"
 _AT_A_TIME = 16  # recordings in memory
 _NAMED = 20  # broken recordings, before the log only counts them
 
@@ -142,8 +152,15 @@ def collect_prompts(
             taken = end
             progress(f"prompts ({split})", usable, limit)
             found.check(max_failures)
+        if _is_wanted(limits, split) and not usable:
+            logger.warning(_EMPTY[split], len(places))
     found.report()
     return Prompts(folder, found.counts)
+
+
+def _is_wanted(limits: Mapping[str, int | None], split: str) -> bool:
+    """Whether any prompts of a split are asked for."""
+    return limits.get(split) != 0
 
 
 @dataclass
@@ -151,6 +168,7 @@ class _Found:
     counts: dict[str, int]
     recordings: int = 0
     broken: int = 0
+    foreign: int = 0
     first: list[str] = field(default_factory=list)
     reasons: set[str] = field(default_factory=set)
 
@@ -163,6 +181,7 @@ class _Found:
                 if len(self.first) < _NAMED:
                     logger.warning("skipped: %s", row["skipped"])
                     self.first.append(row["skipped"])
+            self.foreign += (row["skipped"] or "").startswith(FOREIGN)
             if row["skipped"] is not None and len(self.reasons) < _NAMED:
                 self.reasons.add(row["skipped"])
         self.recordings += len(rows)
@@ -181,14 +200,21 @@ class _Found:
         if not usable:
             raise CorpusError(
                 f"none of the {self.recordings} recordings can serve as a prompt: "
-                f"{'; '.join(sorted(self.reasons)[:3])}"
+                f"{'; '.join(sorted(self.reasons)[:3])}{_KEEP if self.foreign else ''}"
             )
-        if usable < self.recordings:
+        if self.foreign:
+            logger.warning(
+                "%d of %d recordings are in another language than the recipe's and left out%s",
+                self.foreign,
+                self.recordings,
+                _KEEP,
+            )
+        if usable < self.recordings - self.foreign:
             logger.warning(
                 "%d of %d recordings are unreadable, %d more unsuitable as prompts",
                 self.broken,
                 self.recordings,
-                self.recordings - usable - self.broken,
+                self.recordings - usable - self.broken - self.foreign,
             )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from orality.errors import StoreError
-from orality.feedback.auto_bleu import words
 from orality.feedback.pairs import Round
 from orality.feedback.preferences import Selection
 from orality.feedback.schemas import PAIRS
 from orality.feedback.thresholds import SelectionRule
 from orality.feedback.yields import BLEU_STEP, JudgedRound, histogram, read_candidates, score_step
+from orality.scripts import words
 from orality.store import (
     iterate_records,
     put_shard,

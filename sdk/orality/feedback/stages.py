@@ -119,8 +119,12 @@ def judge(
     reads: frozenset[str],
     judge_name: str,
     scale: tuple[float, float],
+    language: str | None = None,
 ) -> list[Record]:
-    """Judge continuation records; a score outside `scale` is an error, not a verdict."""
+    """Judge continuation records; a score outside `scale` is an error, not a verdict.
+
+    `language`: of the texts, where it is not the prompts' own.
+    """
     requests = []
     audio = "audio" in reads
     for row in batch:
@@ -128,7 +132,7 @@ def judge(
         requests.append(
             JudgeRequest(
                 id=row["id"],
-                language=prompt["language"],
+                language=language or prompt["language"],
                 prompt_text=prompt["prompt_text"],
                 continuation_text=transcripts.get(row["id"], {}).get("text"),
                 prompt_audio=read_audio(run / prompt["prompt_audio"]) if audio else None,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from orality.documents import read_yaml
 from orality.errors import RecipeError
+from orality.recipe_files import mistakes
 
 
 class _Section(BaseModel):
@@ -111,11 +112,9 @@ class PretrainRecipe(_Section):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = "".join(
-                f"\n  - {'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
-                for item in error.errors()
-            )
-            raise RecipeError(f"pretraining recipe {source} cannot be used:{lines}") from error
+            raise RecipeError(
+                f"pretraining recipe {source} cannot be used:{mistakes(error)}"
+            ) from error
 
 
 def shipped_pretrain_recipes() -> list[str]:

@@ -220,3 +220,35 @@ def test_a_damaged_journal_names_the_line(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(EvaluationError, match="holds no settings"):
         Journal(path, {})
+
+
+def test_a_recording_of_the_same_size_and_another_content_is_encoded_again(pairs, units, tmp_path):
+    path = pairs[0].positive
+    data = bytearray(path.read_bytes())
+    data[-4000:] = bytes(4000)  # the end is silent now
+    path.write_bytes(bytes(data))
+    tokenizer = CountingTokenizer()
+    units_of_files(list(units), tokenizer, cache=tmp_path / "units.jsonl")
+    assert tokenizer.heard == 1
+
+
+def test_a_touched_recording_is_hashed_and_not_encoded_again(pairs, units, tmp_path):
+    path = pairs[0].positive
+    path.write_bytes(path.read_bytes())
+    tokenizer = CountingTokenizer()
+    again = units_of_files(list(units), tokenizer, cache=tmp_path / "units.jsonl")
+    assert tokenizer.heard == 0
+    assert again[path].ids.tolist() == units[path].ids.tolist()
+
+
+def test_stored_likelihoods_of_other_recordings_are_computed_again(pairs, units, tmp_path):
+    before = score(pairs, units, tmp_path)
+    swapped = dict(units)
+    first = pairs[0]
+    swapped[first.positive], swapped[first.negative] = units[first.negative], units[first.positive]
+    after = score(pairs, swapped, tmp_path)
+    assert after[first.id]["positive"] == before[first.id]["negative"]
+    assert after[first.id]["negative"] == before[first.id]["positive"]
+    assert {k: after[k] for k in after if k != first.id} == {
+        k: before[k] for k in before if k != first.id
+    }

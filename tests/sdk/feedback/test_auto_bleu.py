@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orality.errors import OralityError
-from orality.feedback.auto_bleu import auto_bleu, words
+from orality.feedback.auto_bleu import auto_bleu
+from orality.scripts import words
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,28 @@ def test_what_is_longer_than_the_corpus_allows_is_not_broken(speech):
     record = cut(speech, True, limits=AudioLimits(seconds=7.0))
     assert "lasts 8 s, more than the 7 s accepted" in record["skipped"]
     assert record["unreadable"] is False
+
+
+@pytest.mark.parametrize(
+    ("row", "recipe", "reason"),
+    [
+        ("pl", "en", "its language is 'pl', not 'en'"),
+        ("English", "pl", "its language is 'English', not 'pl'"),
+        ("en-GB", "en", None),
+        ("eng", "en_US", None),
+        ("pl", None, None),
+    ],
+)
+def test_an_utterance_in_another_language_is_no_prompt(speech, row, recipe, reason):
+    utterance = Utterance(
+        "u", FileSlice(str(speech).encode()), TEXT, GIVEN, "train", row, AudioLimits()
+    )
+    cutting = Cutting(speech.parent / "run", ToneTokenizer(), None, 6.0, 3.0, False, recipe)
+    (record,) = cutting([utterance], "train-00000")
+    assert (record["skipped"], record["unreadable"]) == (reason, False)
+
+
+def test_words_of_a_script_without_spaces_are_joined_without_any(speech):
+    words = (Word("我", 0.2, 1.2), Word("去", 1.2, 2.9), Word("那", 3.1, 5.0), Word("里", 5, 7))
+    record = cut(speech, CutRule("words"), words=words)
+    assert (record["prompt_text"], record["continuation_text"]) == ("我去", "那里")

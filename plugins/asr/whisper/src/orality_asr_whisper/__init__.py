@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -17,11 +17,14 @@ _ENGLISH_VOCABULARY = 51864  # the multilingual checkpoints have one token more,
 class WhisperConfig(ComponentConfig):
     """Which Whisper listens, and how."""
 
+    language_of_recipe: ClassVar[bool] = True
+
     checkpoint: str = "tiny.en"
     """`tiny.en`, `large-v2`, `large-v3`, or anything `orality.fetch` resolves to a transformers
     Whisper folder."""
-    language: str = "en"
-    """Spoken language, ISO 639-1; the default when `transcribe` is not told another."""
+    language: str | None = None
+    """Spoken language, ISO 639-1, when `transcribe` is not told another; None: the recipe's, and
+    English where there is no recipe."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """`translate` writes English, whatever is spoken (multilingual checkpoints only)."""
     timestamps: bool = False
@@ -49,17 +52,18 @@ def build(config: WhisperConfig) -> Transcriber:
 
 
 def languages(config: WhisperConfig) -> frozenset[str] | None:
-    """English for `.en` checkpoints; None (any) where that cannot be told from small files."""
+    """English for `.en` checkpoints, else the one that is set; None (any) where none is."""
     if config.checkpoint == "tiny.en":
         return frozenset({"en"})
     folder = Path(config.checkpoint).expanduser()
+    chosen = frozenset({config.language}) if config.language else None
     try:
         english = read_json(folder / "config.json").get("vocab_size") == _ENGLISH_VOCABULARY
         generation = folder / "generation_config.json"
         stated = read_json(generation).get("is_multilingual") if generation.exists() else None
     except CheckpointError:
-        return None
-    return frozenset({"en"}) if stated is False or (stated is None and english) else None
+        return chosen
+    return frozenset({"en"}) if stated is False or (stated is None and english) else chosen
 
 
 def output_language(config: WhisperConfig) -> str | None:

@@ -76,7 +76,7 @@ class WhisperTranscriber:
         log-probability. `words`: where the configuration asks for their times. CompatibilityError
         for a language the checkpoint does not know.
         """
-        spoken = language or self._config.language
+        spoken = language or self._config.language or "en"
         rules = self._rules(spoken)
         pieces = [piece for index, waveform in enumerate(batch) for piece in _cut(index, waveform)]
         found: dict[int, tuple[Decoded, list[Word]]] = {}
@@ -109,7 +109,7 @@ class WhisperTranscriber:
         `confidence`: exp of the tokens' mean log-probability, low where something else was said.
         None for silence, for an empty text, and beyond 24 s or the decoder's length.
         """
-        spoken = language or self._config.language
+        spoken = language or self._config.language or "en"
         forced = Forced(
             self._model,
             self._tokenizer,

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import Word
+from orality.scripts import has_spaces
 from orality.silence import FRAME_SECONDS, frame_power
 from orality_asr_whisper.features import SAMPLE_RATE
 
-# Languages written without spaces; there a word is as short as the vocabulary makes it.
-_UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _QUIETER = 10 ** (-35 / 10)  # of the loudest frame, in power: a pause
 
 
@@ -25,8 +24,9 @@ def group(
     Punctuation belongs to the word it follows, at the very beginning to the first one.
     """
     words: list[tuple[str, int]] = []
+    spaced = has_spaces(language)  # without, a word is as short as the vocabulary makes it
     for text, tokens in _pieces(list(ids), decode):
-        begins = language in _UNSPACED or text[:1].isspace()
+        begins = not spaced or text[:1].isspace()
         if words and not (begins and _is_spoken(text) and _is_spoken(words[-1][0])):
             words[-1] = (words[-1][0] + text, words[-1][1] + tokens)
         else:

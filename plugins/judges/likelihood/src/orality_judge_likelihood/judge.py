@@ -14,6 +14,8 @@ import torch
 from orality import CheckpointError, JudgeRequest, Verdict, fetch
 from orality.checkpoints import check_loaded
 from orality.cpu_linears import has_bfloat16, prepack
+from orality.joint_text import joint_ids
+from orality.scripts import tokens
 from orality_judge_likelihood import SCALE, SHIPPED, LikelihoodConfig, calibration, scoring
 from orality_judge_likelihood.checkpoint import SMOLLM2
 from orality_judge_likelihood.text import normalize, repeated_share
@@ -73,7 +75,7 @@ class LikelihoodJudge:
     ) -> Iterator[tuple[int, scoring.Likelihood]]:
         """Requests by number with their likelihoods; those that need none go to `verdicts`."""
         # By prompt and tokens: equal texts are read once, and score equally.
-        groups: dict[str, dict[tuple[int, ...], list[int]]] = {}
+        groups: dict[tuple[int, ...], dict[tuple[int, ...], list[int]]] = {}
         for index, request in enumerate(requests):
             prompt = normalize(request.prompt_text or "")
             continuation = normalize(request.continuation_text or "")
@@ -83,12 +85,13 @@ class LikelihoodJudge:
             elif not continuation:
                 verdicts[index] = calibration.no_speech()
             else:
-                # The space makes both copies of the continuation start inside a sentence.
-                tokens = tuple(self._tokens(" " + continuation)[:_CONTINUATION_TOKENS])
-                groups.setdefault(prompt, {}).setdefault(tokens, []).append(index)
+                # As they stand in one text, so both copies of it start inside a sentence.
+                before, own = joint_ids(self._tokenizer, prompt, continuation)
+                members = groups.setdefault(tuple(before[-_PROMPT_TOKENS:]), {})
+                members.setdefault(tuple(own[:_CONTINUATION_TOKENS]), []).append(index)
         rows, owners = [], []
-        for prompt, members in groups.items():
-            prefix = [self._start, *self._tokens(prompt)[-_PROMPT_TOKENS:]]
+        for before, members in groups.items():
+            prefix = [self._start, *before]
             distinct = list(members.items())
             for start in range(0, len(distinct), _CONTINUATIONS_PER_ROW):
                 part = distinct[start : start + _CONTINUATIONS_PER_ROW]
@@ -100,16 +103,13 @@ class LikelihoodJudge:
                 for indices, likelihood in zip(owners[number], found, strict=True):
                     yield from ((index, likelihood) for index in indices)
 
-    def _tokens(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-
     def _verdict(self, request: JudgeRequest, found: scoring.Likelihood) -> Verdict:
         conditional = found.conditional / found.tokens
         unconditional = found.unconditional / found.tokens
         raw = self._calibrated.raw(conditional, unconditional)
         continuation = normalize(request.continuation_text or "")
         repeated = repeated_share(normalize(request.prompt_text or ""), continuation)
-        enough = min(1.0, len(continuation.split()) / max(self._min_words, 1))
+        enough = min(1.0, len(tokens(continuation)) / max(self._min_words, 1))
         lowest = SCALE[0]
         return Verdict(
             lowest + (self._calibrated.score(raw) - lowest) * (1.0 - repeated) * enough,
