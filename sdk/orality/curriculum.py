@@ -178,7 +178,10 @@ def train(
         folder = Path(pairs)
         given, dev_pairs = read_pairs(folder, "train"), read_pairs(folder, "dev")
         if not given:
-            raise TrainingError(f"{folder} holds no pairs; make some with `orality pairs`")
+            raise TrainingError(
+                f"{folder} holds no pairs; wanted Parquet files with pairs of the split "
+                "train: make some with `orality pairs`, or give what `orality push` shared"
+            )
     else:
         given = pairs
     with session.run.lock():

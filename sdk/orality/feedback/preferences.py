@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orality.errors import StoreError
+from orality.feedback.given_pairs import given_rows, pair_files
 from orality.feedback.schemas import PAIRS
 from orality.feedback.seeds import seed_of
 from orality.feedback.select import (
@@ -20,7 +23,6 @@ from orality.feedback.select import (
     select_pair_by_perplexity,
     select_pairs,
 )
-from orality.store import iterate_records
 from orality.types import PreferencePair, Units
 
 Record = dict[str, Any]
@@ -148,8 +150,15 @@ def _take(table: pa.Table, places: Sequence[int]) -> pa.Table:
 
 
 def read_pairs(folder: Path, split: str | None = None) -> list[PreferencePair]:
-    """Stored pairs as typed values; `split` picks train or dev."""
-    rows = iterate_records(folder)
+    """Stored pairs as typed values; `split` picks train or dev.
+
+    A run's pairs, what `orality push` shares of them, or Parquet files of one's own. Raises
+    StoreError for other columns or types, and for an id that comes twice.
+    """
+    rows = [row for path in pair_files(folder) for row in given_rows(path)]
+    twice = [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]
+    if twice:
+        raise StoreError(f"{folder} holds the pair {twice[0]!r} twice; give every pair its own id")
     made = [to_pair(row) for row in rows if split in (None, row["split"])]
     return sorted(made, key=lambda pair: pair.id)
 
