@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ def main() -> None:
 
     from orality.cli.commands import app
     from orality.errors import OralityError
+    from orality.escaping import for_terminal
 
     # Libraries draw bars and warnings of their own across ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -23,6 +25,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     # Threads that spin while they wait bring a busy machine to a halt.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a terminal of any encoding shows what it can
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,
@@ -34,7 +39,7 @@ def main() -> None:
         app()
     except OralityError as error:
         console.print("[bold red]error:[/] ", end="")
-        console.print(str(error), markup=False, highlight=False)
+        console.print(for_terminal(str(error)), markup=False, highlight=False)
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != 130:  # how typer tells of Ctrl-C

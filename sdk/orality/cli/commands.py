@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from orality.cli import listening_test, tables
@@ -15,6 +17,7 @@ from orality.cli.push import push
 from orality.cli.stories import stories
 from orality.cli.tracking import TrackOption, with_trackers
 from orality.cli.training_warnings import show_warnings
+from orality.escaping import for_terminal
 
 app = typer.Typer(
     help="Align spoken language models with AI feedback.",
@@ -62,12 +65,12 @@ def align(
     from orality.curriculum import align as run_align
 
     chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
-    console.print(f"recipe [bold]{chosen.name}[/], run folder [bold]{folder}[/]")
+    console.print(f"recipe [bold]{_shown(chosen.name)}[/], run folder [bold]{_shown(folder)}[/]")
     with show_progress(console) as progress:
         run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
-    print((folder / "table.md").read_text(encoding="utf-8"))
+    print(for_terminal((folder / "table.md").read_text(encoding="utf-8")))
     show_warnings(console, folder)
-    console.print(f"listen to the results: [bold]{folder / 'report.html'}[/]")
+    console.print(f"listen to the results: [bold]{_shown(folder / 'report.html')}[/]")
 
 
 @app.command()
@@ -152,7 +155,7 @@ def evaluate(
     chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     with show_progress(console) as progress:
         run_evaluate(chosen, folder, progress=progress)
-    print((folder / "table.md").read_text(encoding="utf-8"))
+    print(for_terminal((folder / "table.md").read_text(encoding="utf-8")))
 
 
 @app.command()
@@ -241,7 +244,8 @@ def plugins() -> None:
     table = Table("plugin", "distribution", "version", "status", "provides")
     for status in sorted(registry.statuses, key=lambda item: item.name):
         provides = ", ".join(status.provides) or status.detail
-        table.add_row(status.name, status.distribution, status.version, status.status, provides)
+        cells = (status.name, status.distribution, status.version, status.status, provides)
+        table.add_row(*map(_shown, cells))
     Console().print(table)
 
 
@@ -251,7 +255,7 @@ def check(recipe: RecipeArgument, corpus: CorpusOption = None) -> None:
     chosen, _ = _recipe(recipe, None, corpus)
     stack = chosen.check()
     units = stack.slm[0].describe(stack.slm[1])
-    print(f"{chosen.name}: fine" + ("" if units is None else f" ({units.codebook})"))
+    print(for_terminal(f"{chosen.name}: fine" + ("" if units is None else f" ({units.codebook})")))
 
 
 @app.command()
@@ -285,7 +289,17 @@ def _recipe(
     chosen = with_trackers(chosen, track)
     if fixed_3s:
         chosen = chosen.with_fixed_cut(3.0)
-    return chosen, out or Path("runs") / chosen.name
+    return chosen, out or Path("runs") / _folder_name(chosen.name)
+
+
+def _folder_name(name: str) -> str:
+    """A recipe's name as that of one folder, which is neither hidden nor leads elsewhere."""
+    return re.sub(r"[^\w.-]", "_", name)[:60].lstrip(".") or "run"
+
+
+def _shown(value: object) -> str:
+    """Text within rich's markup."""
+    return escape(for_terminal(str(value)))
 
 
 def _workers(count: int, ray: str | None) -> Any:

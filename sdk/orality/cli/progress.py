@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from orality.escaping import for_terminal
 from orality.progress import Progress, duration
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -76,6 +78,7 @@ def show_progress(console: Console) -> Iterator[Progress]:
         tasks: dict[str, tuple[TaskID, _Pace]] = {}
 
         def draw(stage: str, done: int, total: int, note: str = "") -> None:
+            stage, note = escape(for_terminal(stage)), escape(for_terminal(note))
             if stage not in tasks:
                 task = bars.add_task(stage, total=total, completed=done, note=note, pace="")
                 tasks[stage] = (task, _Pace(done, total))
@@ -98,6 +101,6 @@ def _lines() -> Progress:
             return
         pace.printed = (time.monotonic(), done)
         parts = [f"{stage}: {done}/{total}", duration(pace.seconds), str(pace), note]
-        print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
+        print(for_terminal(", ".join(part for part in parts if part)), file=sys.stderr, flush=True)
 
     return write

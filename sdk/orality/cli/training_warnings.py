@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from orality.escaping import for_terminal
 from orality.store.files import read_json
 
 
@@ -25,4 +26,4 @@ def show_warnings(console: Console, run: Path) -> None:
     for name, warnings in training_warnings(run).items():
         for warning in warnings:
             console.print(f"[yellow]{name}:[/] ", end="")
-            console.print(warning, markup=False, highlight=False)
+            console.print(for_terminal(warning), markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orality.escaping import for_terminal
 from orality.evaluation.grid import Cell, Grid
 
 
@@ -27,9 +28,19 @@ def markdown(grid: Grid) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that neither ends a cell nor becomes markup."""
-    flat = " ".join(text.split())
-    for sign, written in (("\\", "\\\\"), ("|", "\\|"), ("*", "\\*"), ("`", "\\`"), ("<", "&lt;")):
+    """Text that neither ends a cell nor becomes markup, a link or an image."""
+    flat = " ".join(for_terminal(text).split())
+    for sign, written in (
+        ("\\", "\\\\"),
+        ("|", "\\|"),
+        ("*", "\\*"),
+        ("`", "\\`"),
+        ("<", "&lt;"),
+        ("[", "\\["),
+        ("]", "\\]"),
+        ("://", "&#58;//"),
+        ("@", "&#64;"),
+    ):
         flat = flat.replace(sign, written)
     return flat
 

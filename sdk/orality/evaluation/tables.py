@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orality.errors import EvaluationError
+from orality.escaping import csv_cell
 from orality.evaluation.columns import SIGNIFICANT, Column, columns, is_best, is_second
 from orality.evaluation.forms import systems_by_metrics, table1, table2
 from orality.evaluation.frontier_making import pool_frontiers
@@ -85,13 +86,14 @@ def csv_table(results: Results, published: Published | None = None) -> str:
         if item.sd is not None:
             row["sd"] = item.sd
         row["seeds"] = " ".join(f"{seed}:{value}" for seed, value in item.seeds.items())
-        writer.writerow(row)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     for line in published.rows if published else ():
         for name, (value, half) in line.values.items():
             bounds = {} if half is None else {"ci_low": value - half, "ci_high": value + half}
             writer.writerow(
-                {"system": line.system, "metric": name, "group": line.group, "value": value,
-                 "source": line.source, **bounds}
+                {"system": csv_cell(line.system), "metric": csv_cell(name),
+                 "group": csv_cell(line.group), "value": value, "source": csv_cell(line.source),
+                 **bounds}
             )  # fmt: skip
     return buffer.getvalue()
 

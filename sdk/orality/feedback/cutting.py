@@ -176,7 +176,7 @@ def _record(utterance: Utterance) -> Record:
 
 def file_name(record_id: str) -> str:
     """An id as a file name: itself where that is safe, else a readable part and a hash."""
-    safe = re.sub(r"[^\w.-]", "_", record_id)[:80]
+    safe = re.sub(r"[^\w.-]", "_", record_id)[:80].encode()[:120].decode(errors="ignore")
     if safe == record_id:
         return safe
     return f"{safe}-{hashlib.sha256(record_id.encode()).hexdigest()[:8]}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from orality.escaping import csv_cell
 from orality.evaluation.columns import SIGNIFICANT
 from orality.evaluation.correlation import Correlation
 from orality.evaluation.grid import Block, Cell, Grid, Head, Mark, Row
@@ -184,8 +185,8 @@ def _judge(analysis: Analysis) -> str:
     heads = [Head("r"), Head("Fisher interval"), Head("by prompt"), Head("p"), Head("n")]
     what = "score" if analysis.kind == "mmos" else "difference of scores"
     caption = (
-        f"The judge's {what} ({analysis.judge_name or 'unnamed'}) against people's mean, one point "
-        "per trial. The second interval draws whole prompts, whose continuations are not "
+        f"The judge's {what} ({escape(analysis.judge_name or 'unnamed')}) against people's mean, "
+        "one point per trial. The second interval draws whole prompts, whose continuations are not "
         "independent."
     )
     return markdown(Grid("Judge and people", heads, [Block("", rows)], caption))
@@ -196,7 +197,9 @@ def _points(analysis: Analysis) -> str:
     names = ("trial", "prompt", "systems", "samples", "judge", "human", "ratings")
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(analysis.points)
+    writer.writerows(
+        {name: csv_cell(value) for name, value in point.items()} for point in analysis.points
+    )
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from orality.errors import StoreError
+from orality.escaping import for_terminal
 from orality.feedback import Selection, SelectionRule, read_selection, resolve
 from orality.feedback.select import Candidate
 from orality.feedback.yields import (
@@ -31,7 +32,8 @@ _WIDTH = 40
 def describe_rounds(run: Path, *, examples: int = 3) -> str:
     """Markdown about each round of a run folder in which something is judged.
 
-    Raises StoreError where `run` is no run folder, or nothing in it is judged yet.
+    Control characters of transcripts are written out. Raises StoreError where `run` is no run
+    folder, or nothing in it is judged yet.
     """
     if not (run / "recipe.yaml").is_file():
         raise StoreError(f"{run} is no run folder: it has no recipe.yaml")
@@ -73,7 +75,7 @@ def describe_rounds(run: Path, *, examples: int = 3) -> str:
     costs = list(_costs(run))
     if costs:
         parts.append("\n".join(["## Time and cost", "", *costs]))
-    return "\n\n".join(parts)
+    return for_terminal("\n\n".join(parts))
 
 
 def _costs(run: Path) -> Iterator[str]:

@@ -61,7 +61,8 @@ def check_folder(target: Path, run: Path, identity: Mapping[str, str], *, force:
         raise SharingError(f"{target} is the run itself or inside it; choose a folder elsewhere")
     if target.exists() and not target.is_dir():
         raise SharingError(f"{target} is a file; choose a folder")
-    if not target.is_dir() or not any(target.iterdir()) or force:
+    held = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    if not held - {".lock", f".{BEGUN}.partial"} or force:
         return
     known = next((target / n for n in (BEGUN, PROVENANCE) if (target / n).is_file()), None)
     require_same_run(None if known is None else read_json(known), identity, str(target))
