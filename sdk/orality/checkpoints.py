@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orality import documents
 from orality.errors import CheckpointError
 from orality.resolved import note_checkpoint
@@ -23,6 +26,7 @@ __all__ = [
     "find_checkpoint",
     "note_checkpoint",
     "published_units",
+    "read_array",
     "read_json",
     "read_unit_spec",
 ]
@@ -86,6 +90,17 @@ def check_loaded(where: str | Path, report: Mapping[str, Any]) -> None:
             problems.append(f"{what} {', '.join(names[:3])}{more}")
     if problems:
         raise CheckpointError(f"{where} does not hold this model: it {'; it '.join(problems)}")
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file; CheckpointError when it is not whole or its header is wrong.
+
+    The file is mapped first, so that a header never asks for more memory than the file has bytes.
+    """
+    try:
+        return np.array(np.lib.format.open_memmap(path, mode="r"))
+    except Exception as error:  # numpy parses the header as Python, which fails in many ways
+        raise CheckpointError(f"{path} is no plain array: {error}") from error
 
 
 def read_unit_spec(folder: Path, codebook: str | None = None) -> UnitSpec:

@@ -216,5 +216,8 @@ def _typed(kind: type[_Stored], item: Mapping[str, Any]) -> _Stored:
 
 
 def _with_interval(item: Mapping[str, Any]) -> dict[str, Any]:
+    for name in ("value", "n", "n_failed", "n_ties", "sd", "difference", "p_value"):
+        if not isinstance(item.get(name), int | float | None):
+            raise TypeError(f"{name} is {item[name]!r:.40}, wanted a number")
     interval = item["ci"]
     return {**item, "ci": None if interval is None else Interval(**interval)}

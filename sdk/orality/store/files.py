@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orality import documents
-from orality.errors import StoreError
+from orality.errors import OralityError, StoreError
 
 _SYNCS_AT_A_TIME = 8
+_FULL = re.compile(
+    r"No space left on device|os error (28|122)\b|PytorchStreamWriter failed writing file"
+)
 
 
 @contextmanager
@@ -25,11 +29,19 @@ def explain_os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreError(
-                f"the disk is full while writing {path}; what was finished is kept: free some "
-                "space and run the same command again"
-            ) from error
+            raise _disk_is_full(path) from error
         raise StoreError(f"{path} cannot be written: {error}") from error
+    except Exception as error:  # safetensors and torch have errors of their own for a full disk
+        if _FULL.search(str(error)) and not isinstance(error, OralityError):
+            raise _disk_is_full(path) from error
+        raise
+
+
+def _disk_is_full(path: Path) -> StoreError:
+    return StoreError(
+        f"the disk is full while writing {path}; what was finished is kept: free some space and "
+        "run the same command again"
+    )
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, sync: bool = True) -> None:

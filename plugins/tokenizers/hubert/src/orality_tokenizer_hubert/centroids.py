@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import CheckpointError
+from orality.checkpoints import read_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +40,7 @@ def read_centroids(path: Path) -> Centroids:
     if suffix == ".safetensors":
         table, layer = _safetensors(path)
     elif suffix == ".npy":
-        try:
-            table = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise CheckpointError(f"{path} is no plain array: {error}") from error
+        table = read_array(path)
     elif suffix in {".bin", ".joblib", ".pkl", ".km"}:
         from orality_tokenizer_hubert.joblib_reader import read_joblib_centroids
 

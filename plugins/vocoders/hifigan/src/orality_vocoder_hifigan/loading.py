@@ -13,6 +13,7 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 import orality
 from orality import CheckpointError
+from orality.checkpoints import read_array
 from orality_vocoder_hifigan.durations import DurationPredictor
 from orality_vocoder_hifigan.folder import Folder, find_folder, read_folder
 from orality_vocoder_hifigan.rows import lay_in_rows
@@ -85,10 +86,7 @@ def _speaker_vector(folder: Folder, path: Path | None) -> torch.Tensor | None:
             f"{folder.path} has no table of speakers, its voices are vectors (embedder_params); "
             f"give speaker_vector, {wanted}"
         )
-    try:
-        vector = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise CheckpointError(f"speaker_vector {path} is no plain array: {error}") from error
+    vector = read_array(path)
     if vector.dtype.kind not in "fiu" or vector.size != folder.speaker_width:
         raise CheckpointError(
             f"speaker_vector {path} holds {vector.dtype} of shape {vector.shape}, wanted {wanted}"
