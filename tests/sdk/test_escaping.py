@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orality.cli.commands import _folder_name, _shown
+from orality.cli.naming import folder_name, shown
 from orality.escaping import csv_cell, for_terminal
 from orality.evaluation.markdown import escape
 from orality.feedback.cutting import file_name
@@ -16,8 +16,8 @@ from orality.feedback.cutting import file_name
 
 @given(st.text())
 def test_nothing_steers_a_terminal(text: str) -> None:
-    shown = for_terminal(text)
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+    written = for_terminal(text)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", written)
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_markdown_holds_no_link_image_or_mention(text: str) -> None:
 def test_brackets_are_no_markup_of_rich() -> None:
     from rich.text import Text
 
-    assert Text.from_markup(_shown("x[/b]y [link=http://a]b[/link]")).plain == (
+    assert Text.from_markup(shown("x[/b]y [link=http://a]b[/link]")).plain == (
         "x[/b]y [link=http://a]b[/link]"
     )
 
 
 @pytest.mark.parametrize("name", ["/tmp/x", "../..", "..", ".", "", "a/../../b", "x\x00y", ".git"])
 def test_a_recipes_name_is_one_folder_that_is_not_hidden(name: str) -> None:
-    folder = _folder_name(name)
+    folder = folder_name(name)
     assert folder
     assert not re.search(r"^\.|[/\\\x00]", folder)
-    assert _folder_name("tiny-table1.b") == "tiny-table1.b"
+    assert folder_name("tiny-table1.b") == "tiny-table1.b"
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

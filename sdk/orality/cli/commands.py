@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from orality.cli import listening_test, tables
+from orality.cli.naming import folder_name, shown
 from orality.cli.progress import show_progress
 from orality.cli.push import push
 from orality.cli.stories import stories
@@ -65,12 +64,12 @@ def align(
     from orality.curriculum import align as run_align
 
     chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
-    console.print(f"recipe [bold]{_shown(chosen.name)}[/], run folder [bold]{_shown(folder)}[/]")
+    console.print(f"recipe [bold]{shown(chosen.name)}[/], run folder [bold]{shown(folder)}[/]")
     with show_progress(console) as progress:
         run_align(chosen, folder, progress=progress, workers=_workers(workers, ray))
     print(for_terminal((folder / "table.md").read_text(encoding="utf-8")))
     show_warnings(console, folder)
-    console.print(f"listen to the results: [bold]{_shown(folder / 'report.html')}[/]")
+    console.print(f"listen to the results: [bold]{shown(folder / 'report.html')}[/]")
 
 
 @app.command()
@@ -245,7 +244,7 @@ def plugins() -> None:
     for status in sorted(registry.statuses, key=lambda item: item.name):
         provides = ", ".join(status.provides) or status.detail
         cells = (status.name, status.distribution, status.version, status.status, provides)
-        table.add_row(*map(_shown, cells))
+        table.add_row(*map(shown, cells))
     Console().print(table)
 
 
@@ -289,17 +288,7 @@ def _recipe(
     chosen = with_trackers(chosen, track)
     if fixed_3s:
         chosen = chosen.with_fixed_cut(3.0)
-    return chosen, out or Path("runs") / _folder_name(chosen.name)
-
-
-def _folder_name(name: str) -> str:
-    """A recipe's name as that of one folder, which is neither hidden nor leads elsewhere."""
-    return re.sub(r"[^\w.-]", "_", name)[:60].lstrip(".") or "run"
-
-
-def _shown(value: object) -> str:
-    """Text within rich's markup."""
-    return escape(for_terminal(str(value)))
+    return chosen, out or Path("runs") / folder_name(chosen.name)
 
 
 def _workers(count: int, ray: str | None) -> Any:
