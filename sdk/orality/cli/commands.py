@@ -106,15 +106,9 @@ def pairs(
     chosen_recipe, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     if reselect:
         made = reselect_pairs(
-            chosen_recipe,
-            folder,
-            round=round,
-            rejected=rejected,
-            chosen=chosen,
-            max_auto_bleu=max_auto_bleu,
-            judge=judge,
-            by=by,
-        )
+            chosen_recipe, folder, round=round, rejected=rejected, chosen=chosen,
+            max_auto_bleu=max_auto_bleu, judge=judge, by=by,
+        )  # fmt: skip
     elif {rejected, chosen, max_auto_bleu, judge} != {None}:
         raise typer.BadParameter("thresholds are the recipe's; give others with --reselect")
     else:
