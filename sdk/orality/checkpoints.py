@@ -22,6 +22,7 @@ from orality.types import UnitSpec
 __all__ = [
     "TWIST_UNITS",
     "check_loaded",
+    "check_size",
     "codebook_size",
     "find_checkpoint",
     "note_checkpoint",
@@ -90,6 +91,19 @@ def check_loaded(where: str | Path, report: Mapping[str, Any]) -> None:
             problems.append(f"{what} {', '.join(names[:3])}{more}")
     if problems:
         raise CheckpointError(f"{where} does not hold this model: it {'; it '.join(problems)}")
+
+
+def check_size(where: str | Path, *, wanted: int, held: int) -> None:
+    """CheckpointError where a config asks for many more numbers than the weights hold.
+
+    To be called with a model that was built on torch's device `meta`, before one is built that
+    takes memory. `wanted`, `held`: parameters of the config's model and of the weights.
+    """
+    if wanted > 2 * held + 1_000_000:
+        raise CheckpointError(
+            f"{where}: its config.json describes a model of {wanted:,} parameters, and its weights "
+            f"are {held:,}; they do not belong together"
+        )
 
 
 def read_array(path: Path) -> NDArray[Any]:

@@ -27,7 +27,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):  # a terminal of any encoding shows what it can
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            # Where it is not UTF-8, who reads a pipe seldom knows in what it was written.
+            plain = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(encoding=None if plain else "ascii", errors="backslashreplace")
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,

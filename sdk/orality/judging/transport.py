@@ -14,9 +14,15 @@ MOST_BYTES = 4 << 20  # of a reply; a grade has a few hundred
 
 
 def bounded_client(
-    *, timeout: float, longest: float | None = None, most_bytes: int = MOST_BYTES, **options: Any
+    url: str,
+    *,
+    timeout: float,
+    longest: float | None = None,
+    most_bytes: int = MOST_BYTES,
+    **options: Any,
 ) -> httpx2.Client:
-    """An HTTP client for judges: no redirects, no compression, and replies that end.
+    """An HTTP client for a judge's server at `url`: it asks no other host, whatever the server
+    says, follows no redirects, takes no compression, and its replies end.
 
     A reply is read up to `most_bytes`, and for at most `longest` seconds (None: `timeout`) from the
     request to its last byte, so that a server which sends a byte now and then is given up as well.
@@ -24,13 +30,17 @@ def bounded_client(
     """
     import httpx2
 
-    seconds = longest or timeout
+    seconds, home = longest or timeout, httpx2.URL(url).host
 
     class Bounded(httpx2.BaseTransport):
         def __init__(self, inner: httpx2.BaseTransport) -> None:
             self._inner = inner
 
         def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.host != home:
+                raise httpx2.UnsupportedProtocol(
+                    f"the server sends to the other host {request.url.host}"
+                )
             request.headers["Accept-Encoding"] = "identity"
             end = time.monotonic() + seconds
             response = _within(self._inner, request, timeout)

@@ -7,10 +7,12 @@ import json
 import stat
 import time
 
+import httpx2
 import pytest
 from fake_servers import KEY, Reply, Server, build, completion, good, message
 
 from orality import JudgeError, JudgeRequest
+from orality.judging import bounded_client
 
 BACKENDS = ("anthropic", "openai-compatible")
 pytestmark = pytest.mark.parametrize("backend", BACKENDS)
@@ -138,3 +140,9 @@ def test_an_account_without_money_is_no_rate_limit(server, backend):
     with pytest.raises(JudgeError, match="billing"):
         build(backend, server).score(asked(20))
     assert server.calls <= 8  # those under way, each once
+
+
+def test_no_other_host_is_asked_even_where_a_server_names_one(backend):
+    client = bounded_client("http://127.0.0.1:9", timeout=0.5)
+    with pytest.raises(httpx2.TransportError, match="other host"):
+        client.get("http://127.0.0.2:9/results")

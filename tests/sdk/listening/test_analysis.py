@@ -230,7 +230,7 @@ def test_a_rater_s_name_does_no_harm(mmos, tmp_path):
     paths = [*attentive(tmp_path, key), answer(tmp_path / "e.json", key, evil, lambda trial: 5)]
     analyze_listening_test(out, paths)
     text = (out / "analysis" / "analysis.md").read_text()
-    assert r"&lt;b>[2J\|x\*# title: 2" in text
+    assert r"&lt;b>\[2J\|x\*# title: 2" in text
     assert "\x1b" not in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -41,7 +42,7 @@ def load_judge(
     key = read_key(config.api_key_env, judge="anthropic")
     if config.base_url is not None:
         check_url(config.base_url, with_key=True)
-    url = config.base_url or "https://api.anthropic.com"
+    url = config.base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
     client = anthropic.Anthropic(
         api_key=key.get_secret_value(),
         base_url=config.base_url,
@@ -78,9 +79,9 @@ def load_judge(
 def _client(config: AnthropicConfig, url: str) -> httpx2.Client:
     trust = not is_private(url)  # what is local must not leave through a proxy
     if not config.batch:
-        return bounded_client(timeout=config.timeout, trust_env=trust)
+        return bounded_client(url, timeout=config.timeout, trust_env=trust)
     return bounded_client(  # the results of a batch come as one reply
-        timeout=config.timeout, longest=3600.0, most_bytes=1 << 30, trust_env=trust
+        url, timeout=config.timeout, longest=3600.0, most_bytes=1 << 30, trust_env=trust
     )
 
 

@@ -90,8 +90,8 @@ class LikelihoodJudge:
                 members = groups.setdefault(tuple(before[-_PROMPT_TOKENS:]), {})
                 members.setdefault(tuple(own[:_CONTINUATION_TOKENS]), []).append(index)
         rows, owners = [], []
-        for before, members in groups.items():
-            prefix = [self._start, *before]
+        for known, members in groups.items():
+            prefix = [self._start, *known]
             distinct = list(members.items())
             for start in range(0, len(distinct), _CONTINUATIONS_PER_ROW):
                 part = distinct[start : start + _CONTINUATIONS_PER_ROW]

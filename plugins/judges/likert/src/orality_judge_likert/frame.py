@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from orality import CheckpointError
+from orality_judge_likert.bounded import SECONDS, Endless, bounded
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ _SYSTEM, _USER, _ANSWER, _AGAIN = (f"qz{i}placeholder{i}zq" for i in range(4))
 # Templates that print the date would give other verdicts every day; thinking comes before rating.
 _SETTINGS = {"date_string": "26 Jul 2024", "enable_thinking": False}
 _MARKS = "<>[]{}|#"
+_LONGEST = 100_000  # characters around a question
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,23 @@ def _render(tokenizer: Any, *, system: bool) -> list[str] | None:
 
 def _ask(tokenizer: Any, messages: list[dict[str, str]], **more: Any) -> str:
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, **_SETTINGS, **more)
+        with bounded():
+            text = str(tokenizer.apply_chat_template(messages, tokenize=False, **_SETTINGS, **more))
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         logger.debug("the chat template refuses %s: %s", [m["role"] for m in messages], error)
         return ""
-    return str(text)
+    except (Endless, MemoryError) as error:
+        what = f"more than {SECONDS:g} s" if isinstance(error, Endless) else "too much memory"
+        raise CheckpointError(f"the chat template of this model takes {what}; refused") from error
+    except Exception as error:  # a template is a program, and fails as programs do
+        raise CheckpointError(
+            f"the chat template of this model fails ({type(error).__name__}: {error})"
+        ) from error
+    if len(text) > _LONGEST:
+        raise CheckpointError(
+            f"the chat template of this model writes {len(text):,} characters around a question"
+        )
+    return text
 
 
 def _split(text: str, marks: list[str]) -> list[str] | None:

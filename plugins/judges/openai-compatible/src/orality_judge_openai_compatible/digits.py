@@ -59,7 +59,8 @@ def _distinct(tokens: list[Any]) -> list[Mapping[str, Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and not math.isnan(value)
+    # A whole number may be too large for a float.
+    return type(value) in (int, float) and not math.isnan(value) and value > -1e9
 
 
 def _digit(token: Mapping[str, Any]) -> int | None:

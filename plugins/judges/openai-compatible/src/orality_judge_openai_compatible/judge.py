@@ -40,6 +40,7 @@ def load_judge(
         key = read_key(config.api_key_env, judge="openai-compatible")
     url = check_url(config.base_url, with_key=key is not None)
     client = bounded_client(
+        url,
         base_url=url,
         headers={} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"},
         timeout=config.timeout,

@@ -12,7 +12,7 @@ from transformers.utils import logging as hf_logging
 
 import orality
 from orality import CheckpointError
-from orality.checkpoints import note_checkpoint
+from orality.checkpoints import check_size, note_checkpoint
 from orality.weights import unpacked
 from orality_slm_twist.complete import check_complete
 from orality_slm_twist.folder import Folder, find_folder, read_folder
@@ -74,6 +74,7 @@ def _module(folder: Folder, dtype: torch.dtype) -> Any:
     hf_logging.disable_progress_bar()
     try:
         more = _slamkit(folder) if folder.is_slamkit else {}
+        _check_size(folder.path, more.get("config"))
         module, info = AutoModelForCausalLM.from_pretrained(
             folder.path,
             dtype=dtype,
@@ -82,6 +83,8 @@ def _module(folder: Folder, dtype: torch.dtype) -> Any:
             output_loading_info=True,
             **more,
         )
+    except CheckpointError:
+        raise
     except Exception as error:  # transformers raises many kinds for a damaged folder
         raise CheckpointError(f"{folder.path} cannot be loaded: {error}") from error
     finally:
@@ -92,6 +95,19 @@ def _module(folder: Folder, dtype: torch.dtype) -> Any:
     _refuse(folder.path, "has tensors of another shape for", info["mismatched_keys"])
     _refuse(folder.path, "has tensors that this architecture does not know:", unexpected)
     return module
+
+
+def _check_size(path: Path, config: Any) -> None:
+    """Refuse a config of another size than the weights before memory is taken for it."""
+    if config is None:
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    files = [file for file in path.iterdir() if file.suffix in {".safetensors", ".bin"}]
+    held = sum(file.stat().st_size for file in files) // 2  # two bytes a number, or more
+    layers, width = (getattr(config, n, 0) or 0 for n in ("num_hidden_layers", "hidden_size"))
+    check_size(path, wanted=layers * width**2, held=held)  # before that many are listed
+    with torch.device("meta"):
+        module = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    check_size(path, wanted=sum(weight.numel() for weight in module.parameters()), held=held)
 
 
 def _slamkit(folder: Folder) -> dict[str, Any]:

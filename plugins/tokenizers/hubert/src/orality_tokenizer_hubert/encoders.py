@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from orality import CheckpointError
+from orality.checkpoints import check_size
 from orality_tokenizer_hubert.folder import receptive_field
 from orality_tokenizer_hubert.mel import HOP, WINDOW, mel_features
 from orality_tokenizer_hubert.packing import pack
@@ -79,7 +80,12 @@ def build_encoder(
     CheckpointError when a tensor is missing, unknown or of another shape.
     """
     model_class = CLASSES[config.model_type][1]
+    held, width = sum(value.numel() for value in state.values()), config.hidden_size
+    check_size(path, wanted=config.num_hidden_layers * width**2, held=held)  # before it is listed
     try:
+        with torch.device("meta"):
+            wanted = sum(weight.numel() for weight in model_class(config).parameters())
+        check_size(path, wanted=wanted, held=held)
         model = model_class(config)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise _unbuildable(path, error) from error

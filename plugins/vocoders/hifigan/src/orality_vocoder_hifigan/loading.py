@@ -13,7 +13,7 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 import orality
 from orality import CheckpointError
-from orality.checkpoints import read_array
+from orality.checkpoints import check_size, read_array
 from orality_vocoder_hifigan.durations import DurationPredictor
 from orality_vocoder_hifigan.folder import Folder, find_folder, read_folder
 from orality_vocoder_hifigan.rows import lay_in_rows
@@ -57,8 +57,12 @@ def load_vocoder(
     vector = _speaker_vector(folder, speaker_vector)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    state = fold_weight_norm(read_state(path))
+    with torch.device("meta"):
+        wanted = sum(weight.numel() for weight in _modules(folder).parameters())
+    check_size(path, wanted=wanted, held=sum(value.numel() for value in state.values()))
     modules = _modules(folder)
-    _fill(modules, fold_weight_norm(read_state(path)), path)
+    _fill(modules, state, path)
     lay_in_rows(modules["body"])
     return UnitHifiGan(
         folder,
