@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from orality import documents
 from orality.errors import CheckpointError
 from orality.resolved import note_checkpoint
 from orality.types import UnitSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "TWIST_UNITS",
@@ -111,6 +111,8 @@ def read_array(path: Path) -> NDArray[Any]:
 
     The file is mapped first, so that a header never asks for more memory than the file has bytes.
     """
+    import numpy as np
+
     try:
         return np.array(np.lib.format.open_memmap(path, mode="r"))
     except Exception as error:  # numpy parses the header as Python, which fails in many ways

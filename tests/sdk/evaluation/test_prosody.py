@@ -153,7 +153,7 @@ def test_predictions_of_nonsense_are_refused(gold, said, message):
         ('{"id": 1, "emotion": "sad"}\n{"id": "1", "emotion": "sad"}', "line 2: the id 1 was"),
         ('{"id": 1, "emotion": "odd"}', "line 1: 'odd' is neither"),
         ("[]", "line 1: wanted an object"),
-        ("{", "line 1: "),
+        ("{", "line 1 cannot be read as JSON"),
         ("\n", "holds no prompts"),
     ],
 )

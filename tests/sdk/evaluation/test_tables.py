@@ -224,8 +224,8 @@ def test_published_rows_may_be_json(tmp_path):
         ("source: s\nrows: [{system: a, values: {x: good}}]", "values.x"),
         ("source: s\nrows: [{system: a, values: {x: .nan}}]", "values.x"),
         ("source: s\nrows: [{system: a, value: {}}]", "value"),
-        ("rows: {", "published figures"),
-        ("!!python/object/apply:os.system [echo]", "published figures"),
+        ("rows: {", "cannot be read as plain YAML"),
+        ("!!python/object/apply:os.system [echo]", "cannot be read as plain YAML"),
     ],
 )
 def test_published_rows_that_cannot_be_trusted_are_refused(tmp_path, text, message):

@@ -40,8 +40,8 @@ def test_rates_are_read_as_they_are_and_as_a_plan_prints_them(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot be read as stage rates"),
-        ("{", "cannot be read as stage rates"),
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
         ("[]", "holds no stage rates"),
         ('{"device": "d", "samples": 5, "stages": []}', "holds no stage rates: stages: "),
         (

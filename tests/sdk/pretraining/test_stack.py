@@ -305,7 +305,7 @@ def test_a_long_recording_is_cut_and_a_short_one_named(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vocoder": {"stepps": 3}}, r"vocoder.stepps: extra inputs"),
+        ({"vocoder": {"stepps": 3}}, r"vocoder.stepps: unknown key"),
         ({"vocoder": {"channels": 40}}, r"vocoder.channels: .*multiple of 16"),
         ({"quantizer": {"layer": 3}}, r"quantizer: .*layer 3 does not exist"),
         ({"unit_lm": {"hidden_size": 100}}, r"unit_lm: .*no multiple of 64"),
