@@ -18,6 +18,7 @@ from orality.errors import RecipeError, TrainingError
 from orality.factory import Workers
 from orality.feedback import Prompts, read_pairs
 from orality.measure import measure_systems
+from orality.mistakes import reasons
 from orality.pair_options import Threshold, Thresholds
 from orality.progress import Progress, silent
 from orality.recipe import Recipe
@@ -145,10 +146,9 @@ def _thresholds(recipe: Thresholds, given: Mapping[str, Threshold | None]) -> Th
     try:
         thresholds = Thresholds.model_validate({**recipe.model_dump(), **changed})
     except ValidationError as error:
-        reasons = "; ".join(sorted({item["msg"].lower() for item in error.errors()}))
         raise RecipeError(
             f"got the thresholds {changed}; wanted a score, a quantile such as 30%, or auto for "
-            f"both: {reasons}"
+            f"both: {'; '.join(reasons(error))}"
         ) from error
     if thresholds.scores and not thresholds.scores[0] < thresholds.scores[1]:
         raise RecipeError(

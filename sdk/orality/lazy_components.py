@@ -72,11 +72,10 @@ class LazyComponents:
         return self._build("judge", self._recipe.judge)
 
     def judge_of(self, verdicts: str) -> Any:
-        """The judge whose verdicts are in this folder of a round."""
-        for label in self._recipe.further_judges:
-            if verdicts_of(label) == verdicts:
-                return self.further_judge(label)
-        return self.judge
+        """The judge whose verdicts are in this folder of a round; KeyError for no judge's."""
+        known = {verdicts_of(label): label for label in (None, *self._recipe.further_judges)}
+        label = known[verdicts]
+        return self.judge if label is None else self.further_judge(label)
 
     def further_judge(self, label: str) -> Any:
         """The further judge of this label, of the recipe or of its evaluation."""

@@ -26,6 +26,7 @@ from orality.components import (
     VocoderSpec,
 )
 from orality.errors import OralityError, PluginError, RecipeError
+from orality.mistakes import listed, mistakes
 
 logger = logging.getLogger(__name__)
 
@@ -118,12 +119,9 @@ class Registry:
             settings = component.spec.config(**config)
         except ValidationError as error:
             known = ", ".join(sorted(component.spec.config.model_fields))
-            lines = [
-                f"\n  - {kind}.{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
-                for item in error.errors()
-            ]
+            lines = listed(mistakes(error, within=kind))
             raise RecipeError(
-                f"the {kind} {name!r} cannot be configured so:{''.join(lines)}\n  it knows: {known}"
+                f"the {kind} {name!r} cannot be configured so:{lines}\n  it knows: {known}"
             ) from error
         if is_local_only() and not component.spec.is_local(settings):
             raise PluginError(

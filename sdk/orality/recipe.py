@@ -17,6 +17,7 @@ from orality.components import KINDS, JudgeSpec, TranscriberSpec
 from orality.documents import read_yaml
 from orality.errors import CompatibilityError, RecipeError
 from orality.languages import primary
+from orality.mistakes import listed, mistakes
 from orality.options import (
     Baselines,
     ComponentChoice,
@@ -31,7 +32,7 @@ from orality.options import (
 from orality.pair_options import CurriculumOptions, SelectionOptions, Thresholds, verdicts_of
 from orality.plugins import Registry, load
 from orality.public_addresses import public
-from orality.recipe_files import locate, mistakes
+from orality.recipe_files import locate
 from orality.tracking.options import TrackerOptions
 from orality.types import SamplingOptions
 
@@ -113,7 +114,7 @@ class Recipe(Section):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise RecipeError(f"recipe {name} cannot be used:{mistakes(error)}") from error
+            raise RecipeError(f"recipe {name} cannot be used:{listed(mistakes(error))}") from error
 
     def with_corpus(self, path: str) -> Recipe:
         """The same recipe on another corpus."""

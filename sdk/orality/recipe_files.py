@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orality.errors import RecipeError
 
 
@@ -14,17 +12,6 @@ def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = resources.files("orality") / "recipes"
     return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".yaml"))
-
-
-def mistakes(error: ValidationError) -> str:
-    """Every mistake that pydantic found, a line each, by the place of its key."""
-    lines = []
-    for item in error.errors():
-        place = ".".join(map(str, item["loc"])) or "recipe"
-        what = item["msg"][:1].lower() + item["msg"][1:]  # names in it keep their letters
-        what = "unknown key" if item["type"] == "extra_forbidden" else what
-        lines.append(f"\n  - {place}: {what}")
-    return "".join(lines)
 
 
 def locate(source: str | Path) -> Path:

@@ -96,8 +96,10 @@ def pairs(
     judge: Annotated[
         str | None, typer.Option(help="With --reselect: the further judge whose scores decide.")
     ] = None,
-    by: Annotated[str, typer.Option(help="With --reselect: score or perplexity.")] = "score",
-    round: Annotated[int, typer.Option(min=1, help="With --reselect: of which round.")] = 1,
+    by: Annotated[str | None, typer.Option(help="With --reselect: score or perplexity.")] = None,
+    round: Annotated[
+        int | None, typer.Option(min=1, help="With --reselect: of which round; the first if none.")
+    ] = None,
 ) -> None:
     """Make the first round's preference pairs, or select them anew with other thresholds."""
     from orality.curriculum import build_pairs, reselect_pairs
@@ -106,11 +108,11 @@ def pairs(
     chosen_recipe, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     if reselect:
         made = reselect_pairs(
-            chosen_recipe, folder, round=round, rejected=rejected, chosen=chosen,
-            max_auto_bleu=max_auto_bleu, judge=judge, by=by,
+            chosen_recipe, folder, round=round or 1, rejected=rejected, chosen=chosen,
+            max_auto_bleu=max_auto_bleu, judge=judge, by=by or "score",
         )  # fmt: skip
-    elif {rejected, chosen, max_auto_bleu, judge} != {None}:
-        raise typer.BadParameter("thresholds are the recipe's; give others with --reselect")
+    elif {rejected, chosen, max_auto_bleu, judge, by, round} != {None}:
+        raise typer.BadParameter("what is selected is the recipe's; give others with --reselect")
     else:
         with show_progress(console) as progress:
             team = _workers(workers, ray)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orality import documents
 from orality.errors import RecipeError
+from orality.mistakes import mistakes
 
 
 class _Values(BaseModel):
@@ -55,10 +56,7 @@ def read_rates(path: Path) -> Rates:
         return Rates.model_validate(data.get("rates", data) if isinstance(data, dict) else data)
     except (OSError, ValueError) as error:
         if isinstance(error, ValidationError):
-            wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
-                for item in error.errors()
-            )
+            wrong = "; ".join(mistakes(error))
             raise RecipeError(f"{path} holds no stage rates: {wrong}") from error
         raise RecipeError(f"{path} cannot be read as stage rates: {error}") from error
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from orality.documents import read_yaml
 from orality.errors import RecipeError
-from orality.recipe_files import mistakes
+from orality.mistakes import listed, mistakes
 
 
 class _Section(BaseModel):
@@ -113,7 +113,7 @@ class PretrainRecipe(_Section):
             return cls.model_validate(data)
         except ValidationError as error:
             raise RecipeError(
-                f"pretraining recipe {source} cannot be used:{mistakes(error)}"
+                f"pretraining recipe {source} cannot be used:{listed(mistakes(error))}"
             ) from error
 
 

@@ -82,3 +82,10 @@ def test_prompts_can_be_cut_at_three_seconds_sharp(tmp_path):
     records = list(iterate_records(tmp_path / "run" / "prompts"))
     assert records
     assert {(row["cut"], row["cut_source"]) for row in records} == {(3.0, "fixed")}
+
+
+@pytest.mark.parametrize("option", [("--by", "perplexity"), ("--round", "2"), ("--chosen", "4")])
+def test_what_is_for_reselecting_alone_is_not_passed_over_in_silence(option):
+    done = run("pairs", "toy", *option)
+    assert done.returncode == 2
+    assert "--reselect" in done.stderr
