@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -40,10 +41,12 @@ MICRO: dict[str, Any] = {
     },
     "vocoder": {"channels": 16, "steps": 2},
 }  # fmt: skip
+_MOMENT = re.compile(rb"20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?Z?)?")
 # What may differ between two runs of the same bytes: moments, durations, and what the machine did.
 PASSING = {
-    "created", "finished", "started", "seconds", "time", "wall_s", "written", "date", "timestamp",
-    "peak_memory_bytes", "tokens_per_second", "pairs_per_second", "duration_s", "made",
+    "created", "date", "duration_s", "ended", "finished", "made", "pairs_per_second",
+    "peak_memory_bytes", "rows_per_second", "seconds", "started", "time", "timestamp",
+    "tokens_per_second", "wall_s", "written",
 }  # fmt: skip
 
 
@@ -147,7 +150,8 @@ def killed(command: list[str], log: Path, after: float) -> bool:
 def lasting(value: Any, folder: str) -> Any:
     """JSON data without what passes, and without the life's own folder."""
     if isinstance(value, dict):
-        return {k: lasting(v, folder) for k, v in value.items() if k not in PASSING}
+        lasts = {k: v for k, v in value.items() if k.rpartition("/")[2] not in PASSING}
+        return {k: lasting(v, folder) for k, v in lasts.items()}
     if isinstance(value, list):
         return [lasting(item, folder) for item in value]
     return value.replace(folder, "") if isinstance(value, str) else value
@@ -160,11 +164,14 @@ def values(life: Path) -> dict[str, str]:
         name, content = path.relative_to(life).as_posix(), path.read_bytes()
         if name.endswith((".log", "metrics.jsonl", "report.html", "environment.json")):
             continue
+        if path.name == "provenance.json":  # digests of all, the dated card's too
+            content = json.dumps({**json.loads(content), "files": None}).encode()
         if path.suffix in (".json", ".jsonl"):
             rows = [json.loads(content)] if path.suffix == ".json" else []
             rows = rows or [json.loads(line) for line in content.splitlines()]
             content = json.dumps([lasting(row, str(life)) for row in rows]).encode()
-        found[name] = hashlib.sha256(content.replace(str(life).encode(), b"")).hexdigest()
+        content = _MOMENT.sub(b"", content.replace(str(life).encode(), b""))
+        found[name] = hashlib.sha256(content).hexdigest()
     return found
 
 

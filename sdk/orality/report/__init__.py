@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,12 @@ def write_report(run: Path, *, max_prompts: int = 40, audio_megabytes: float = 2
     read.
     """
     from orality.report.everything import write_everything
+    from orality.store.locks import lock_if_free
 
-    return write_everything(Path(run), max_prompts=max_prompts, audio_megabytes=audio_megabytes)
+    run = Path(run)
+    # A run that is under way may be reported on; without one, what a kill has left goes.
+    with lock_if_free(run) if (run / "manifest.json").is_file() else nullcontext():
+        return write_everything(run, max_prompts=max_prompts, audio_megabytes=audio_megabytes)
 
 
 def store_hidden_states(run: Path, slm: SpeechLM, *, layer: int = -1) -> Path:

@@ -9,7 +9,7 @@ from orality.store.files import (
     write_json,
 )
 from orality.store.folders import whole_folder
-from orality.store.locks import lock_folder, refuse_links
+from orality.store.locks import lock_folder, lock_if_free, refuse_links
 from orality.store.metrics import append_metrics, read_metrics, stage_costs
 from orality.store.run import Run
 from orality.store.shards import (
@@ -35,6 +35,7 @@ __all__ = [
     "explain_os_errors",
     "iterate_records",
     "lock_folder",
+    "lock_if_free",
     "put_shard",
     "read_json",
     "read_metrics",

@@ -17,6 +17,7 @@ from orality import documents
 from orality.errors import OralityError, StoreError
 
 _SYNCS_AT_A_TIME = 8
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 _FULL = re.compile(
     r"No space left on device|os error (28|122)\b|PytorchStreamWriter failed writing file"
 )
@@ -88,13 +89,19 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file is one that `atomic_write` was writing, by its name."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
 def drop_unfinished(folder: Path) -> None:
     """Remove what a killed process was still writing; call it only while nobody else writes."""
     if not folder.is_dir():
         return
     with explain_os_errors(folder):
-        for path in folder.glob(f".*.{8 * '[0-9a-f]'}"):  # as `atomic_write` names them
-            path.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if is_unfinished(path.name):
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

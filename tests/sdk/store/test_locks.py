@@ -7,7 +7,7 @@ import os
 import pytest
 
 from orality import StoreError
-from orality.store import Run, lock_folder
+from orality.store import Run, lock_folder, lock_if_free
 
 
 def test_a_second_process_is_refused(tmp_path):
@@ -80,3 +80,24 @@ def test_a_run_that_was_killed_at_its_first_files_goes_on(tmp_path, kill):
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["manifest.json", "recipe.yaml"]
     assert (tmp_path / "run" / "recipe.yaml").read_text() == "name: x\n"
+
+
+def test_what_a_killed_process_was_writing_anywhere_goes_when_the_folder_is_held(tmp_path):
+    torn = tmp_path / "figures" / ".curve.pdf.31b67d6e"
+    kept = [tmp_path / "figures" / name for name in (".notes.document", "curve.pdf", ".31b67d6e")]
+    torn.parent.mkdir()
+    for file in (torn, *kept):
+        file.write_text("x")
+    with lock_folder(tmp_path):
+        assert not torn.exists()
+    assert all(file.exists() for file in kept)
+
+
+def test_what_may_be_done_beside_others_leaves_their_unfinished_files(tmp_path):
+    torn = tmp_path / ".a.json.0123abcd"
+    with lock_folder(tmp_path):
+        torn.write_text("x")
+        with lock_if_free(tmp_path):
+            assert torn.exists()
+    with lock_if_free(tmp_path):
+        assert not torn.exists()
