@@ -61,7 +61,7 @@ def read_audio(
     else:
         name, readable = name or "the given stream", source
     if not (math.isfinite(start) and math.isfinite(seconds or 0.0)):
-        raise AudioError(f"{name}: {seconds} s from {start} s on are no part of a recording")
+        raise AudioError(f"{name}: {seconds} s from {start} s on are not part of a recording")
     try:
         _check_whole(readable, name)
         with _SoundFile(readable) as file:

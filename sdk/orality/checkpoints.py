@@ -116,7 +116,7 @@ def read_array(path: Path) -> NDArray[Any]:
     try:
         return np.array(np.lib.format.open_memmap(path, mode="r"))
     except Exception as error:  # numpy parses the header as Python, which fails in many ways
-        raise CheckpointError(f"{path} is no plain array: {error}") from error
+        raise CheckpointError(f"{path} is not a plain array: {error}") from error
 
 
 def read_unit_spec(folder: Path, codebook: str | None = None) -> UnitSpec:

@@ -54,7 +54,7 @@ def read_text(path: Path, raises: type[OralityError], *, most_bytes: int = MOST_
             f"{path} cannot be read as {encoding.upper()}: {error}; save it as UTF-8"
         ) from error
     if encoding == "utf-8" and "\0" in text:
-        raise raises(f"{path} holds NUL characters: it is no UTF-8 text; save it as UTF-8")
+        raise raises(f"{path} holds NUL characters: it is not UTF-8 text; save it as UTF-8")
     return text
 
 

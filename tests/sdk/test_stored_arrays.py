@@ -24,7 +24,7 @@ def test_a_header_that_does_not_fit_the_file_is_named(tmp_path: Path, shape: str
     head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     path = tmp_path / "lies.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(64))
-    with pytest.raises(CheckpointError, match=r"lies\.npy is no plain array"):
+    with pytest.raises(CheckpointError, match=r"lies\.npy is not a plain array"):
         read_array(path)
 
 

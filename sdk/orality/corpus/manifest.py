@@ -20,7 +20,7 @@ from orality.types import Word
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 USUAL: Mapping[str, tuple[str, ...]] = {"audio": ("audio", "audio_filepath")}
-_LONGEST = 1e8  # seconds, three years: more is no time in a recording
+_LONGEST = 1e8  # seconds, three years: more is not a time in a recording
 KEYS = ("audio", "id", "text", "words", "split", "language", "offset", "duration")
 
 
@@ -92,7 +92,7 @@ class Manifest:
         text, language = row.get("text"), row.get("language")
         recording: Recording = FileSlice(os.fsencode(self._folder / row["audio"]), start, seconds)
         if not (0 <= start < _LONGEST and (seconds is None or 0 < seconds < _LONGEST)):
-            reason = f"{where}: {seconds:g} s from {start:g} s on are no part of a recording"
+            reason = f"{where}: {seconds:g} s from {start:g} s on are not part of a recording"
             recording = Unreadable(recording.name, reason, recording.stem)
         return Row(
             recording,

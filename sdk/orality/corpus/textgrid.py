@@ -27,7 +27,9 @@ def read_textgrid(path: Path) -> list[Word]:
     """
     text = documents.read_text(path, CorpusError, most_bytes=MOST_BYTES)
     if text.startswith(("ooBinaryFile", '"Praat chronological')):
-        raise CorpusError(f"{path} is no TextGrid as text; save it in Praat as a (short) text file")
+        raise CorpusError(
+            f"{path} is not a TextGrid in text form; save it in Praat as a (short) text file"
+        )
     try:
         tiers = list(_tiers(_tokens(text)))
     except (StopIteration, RuntimeError, TypeError, ValueError, OverflowError) as error:

@@ -17,7 +17,7 @@ _LATE = 0.5  # seconds by which aligners overrun the end
 
 
 def is_word(text: str) -> bool:
-    """Whether an aligner's label is a word: no silence, no noise, nothing in brackets."""
+    """Whether an aligner's label is a word: not silence, noise, or anything in brackets."""
     label = text.strip()
     return label.lower() not in _MARKS and _BRACKETED.fullmatch(label) is None
 

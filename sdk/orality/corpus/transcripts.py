@@ -20,7 +20,7 @@ def beside(recording: Path, corpus: Path) -> str | None:
 
     `NAME.txt`, LibriTTS's `NAME.normalized.txt`, VCTK's `txt/SPEAKER/NAME.txt`. A link to a file
     outside of the corpus and of the recording's own folder is passed over. Raises CorpusError for
-    a file that is no text, or has more than `MOST_BYTES` bytes.
+    a file that is not text, or has more than `MOST_BYTES` bytes.
     """
     for path in _places(recording):
         if not path.is_file():

@@ -85,7 +85,7 @@ def failure_of_status(
 ) -> Failure:
     """Judge an HTTP status that is no success.
 
-    `code`: the server's own name of the error; an account without money is no rate limit.
+    `code`: the server's own name of the error; an account without money is not a rate limit.
     Tried again: 408, 409, 425, 429 and 500 and above, unless `final` or the header x-should-retry
     says no. Else 400, 413 and 422 are the item's fault, and everything else stops the run.
     """

@@ -151,7 +151,7 @@ def _take(
             try:
                 unpack(file, folder, max_bytes=source.max_bytes)
             finally:
-                file.unlink()  # kept, what is no archive (a login page) would be taken again
+                file.unlink()  # kept, a login page in its place would be taken again
         else:
             file.replace(folder / source.target)
 

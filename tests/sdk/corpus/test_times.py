@@ -1,4 +1,4 @@
-"""Marks are no words, and times that cannot be true are refused."""
+"""Marks are not words, and times that cannot be true are refused."""
 
 from __future__ import annotations
 
