@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from orality import Recipe, load, protocols
-from orality.components import KINDS
 from orality.planning import plan_recipe
 from orality.plugins import HOOKS
 from orality.recipe import ROUND_STAGES
+from orality.specs import KINDS
 from orality.testing import JudgeTests
 
 ROOT = Path(__file__).parents[1]
@@ -131,7 +131,7 @@ def test_the_training_guide_names_every_loss_backend_and_setting():
 
 
 def test_the_corpus_guide_s_example_runs_and_every_way_to_cut_is_named():
-    from orality.options import CorpusOptions
+    from orality.recipe.sections import CorpusOptions
 
     (source,) = re.findall(r"```python\n(.*?)```", CORPORA, re.S)
     found: dict[str, object] = {}

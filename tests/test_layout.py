@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PUBLIC_MODULES = {
     "orality", "orality.checkpoints", "orality.judging", "orality.weights",
-    "orality.pretraining.stories", "orality.silence", "orality.ctc", "orality.cpu_linears",
-    "orality.documents",
-    "orality.scripts", "orality.joint_text",
+    "orality.pretraining.stories", "orality.audio.silence", "orality.audio.ctc",
+    "orality.models.cpu_linears", "orality.untrusted.documents", "orality.text.scripts",
+    "orality.text.joint_text",
 }  # fmt: skip
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/*/pyproject.toml"))
 

@@ -5,16 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from orality.components import (
-    ComponentConfig,
-    JudgeSpec,
-    ServerJudgeConfig,
-    SLMSpec,
-    TokenizerSpec,
-    TokenPrice,
-    TranscriberSpec,
-    VocoderSpec,
-)
 from orality.errors import (
     AudioError,
     CheckpointError,
@@ -33,6 +23,16 @@ from orality.errors import (
 from orality.hookspecs import hookimpl
 from orality.plugins import build, load
 from orality.protocols import Aligner, Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.specs import (
+    ComponentConfig,
+    JudgeSpec,
+    ServerJudgeConfig,
+    SLMSpec,
+    TokenizerSpec,
+    TokenPrice,
+    TranscriberSpec,
+    VocoderSpec,
+)
 from orality.types import (
     JudgeRequest,
     PreferencePair,
@@ -48,10 +48,10 @@ from orality.types import (
 
 if TYPE_CHECKING:
     from orality.audio import read_audio, resample, write_audio
-    from orality.curriculum import align, build_pairs, evaluate, train
     from orality.pretraining import pretrain
     from orality.recipe import Recipe
     from orality.report import write_report
+    from orality.run import align, build_pairs, evaluate, train
     from orality.sharing import push
     from orality.weights import fetch
 
@@ -115,15 +115,15 @@ __all__ = [
 # Public names whose modules need torch, pyarrow or soundfile: imported when first asked for.
 _LAZY = {
     "Recipe": "orality.recipe",
-    "align": "orality.curriculum",
-    "build_pairs": "orality.curriculum",
-    "evaluate": "orality.curriculum",
+    "align": "orality.run",
+    "build_pairs": "orality.run",
+    "evaluate": "orality.run",
     "fetch": "orality.weights",
     "pretrain": "orality.pretraining",
     "push": "orality.sharing",
     "read_audio": "orality.audio",
     "resample": "orality.audio",
-    "train": "orality.curriculum",
+    "train": "orality.run",
     "write_audio": "orality.audio",
     "write_report": "orality.report",
 }

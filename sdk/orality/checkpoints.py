@@ -6,15 +6,16 @@ For plugins: nothing here imports torch or fetches anything, so `describe` may c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orality import documents
 from orality.errors import CheckpointError
-from orality.resolved import note_checkpoint
 from orality.types import UnitSpec
+from orality.untrusted import documents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,3 +149,28 @@ def published_units(codebook: str | None = None) -> UnitSpec | None:
     name = codebook or TWIST_UNITS.codebook
     size = codebook_size(name)
     return None if size is None else replace(TWIST_UNITS, codebook=name, vocab_size=size)
+
+
+_listening: ContextVar[list[Path] | None] = ContextVar("listening", default=None)
+
+
+def note_checkpoint(path: Path) -> Path:
+    """Say that the component being built reads this file or folder; returns `path`.
+
+    Only a plugin that finds its weights without `find_checkpoint` and `orality.fetch` needs it.
+    """
+    paths = _listening.get()
+    if paths is not None and path not in paths:
+        paths.append(path)
+    return path
+
+
+@contextmanager
+def noted_checkpoints() -> Iterator[list[Path]]:
+    """The checkpoints that are noted while the block lasts, in this thread, each once."""
+    paths: list[Path] = []
+    token = _listening.set(paths)
+    try:
+        yield paths
+    finally:
+        _listening.reset(token)

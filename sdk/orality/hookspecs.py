@@ -36,7 +36,7 @@ from typing import Any
 
 import pluggy
 
-from orality.components import JudgeSpec, SLMSpec, TokenizerSpec, TranscriberSpec, VocoderSpec
+from orality.specs import JudgeSpec, SLMSpec, TokenizerSpec, TranscriberSpec, VocoderSpec
 
 PROJECT = "orality"
 hookspec = pluggy.HookspecMarker(PROJECT)

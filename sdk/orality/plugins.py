@@ -15,7 +15,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import ValidationError
 
 from orality import hookspecs
-from orality.components import (
+from orality.errors import OralityError, PluginError, RecipeError
+from orality.specs import (
     KINDS,
     ComponentConfig,
     ComponentSpec,
@@ -25,8 +26,7 @@ from orality.components import (
     TranscriberSpec,
     VocoderSpec,
 )
-from orality.errors import OralityError, PluginError, RecipeError
-from orality.mistakes import listed, mistakes
+from orality.untrusted.validation import listed, mistakes
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,18 @@ class Component:
     spec: ComponentSpec[Any, Any]
     distribution: str
     version: str
+
+    def build(self, config: ComponentConfig) -> Any:
+        """Build it; PluginError where it needs a package that is not installed."""
+        try:
+            return self.spec.build(config)
+        except OralityError:
+            raise
+        except ImportError as error:
+            raise PluginError(
+                f"the {self.kind} {self.spec.name!r} of {self.distribution} {self.version} needs a "
+                f"package that is not installed: {error}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +145,7 @@ class Registry:
     def build(self, kind: str, name: str, **config: Any) -> Any:
         """The built component."""
         component, settings = self.configure(kind, name, **config)
-        try:
-            return component.spec.build(settings)
-        except OralityError:
-            raise
-        except ImportError as error:
-            raise PluginError(
-                f"the {kind} {name!r} of {component.distribution} {component.version} needs a "
-                f"package that is not installed: {error}"
-            ) from error
+        return component.build(settings)
 
 
 def load(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,13 @@ class Units:
 
     ids: NDArray[np.int64]
     durations: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, ids: Sequence[int] | Sequence[Sequence[int]]) -> Units:
+        """Units from plain numbers."""
+        import numpy as np
+
+        return cls(np.asarray(ids, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.ids)

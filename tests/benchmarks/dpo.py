@@ -108,7 +108,7 @@ class UnitLM:
 def run_orality(args: argparse.Namespace) -> dict[str, Any]:
     """Reference, then steps, as `train_dpo` does them."""
     from orality.training import Lora, Settings, policy_fingerprint, read_metrics, train_dpo
-    from orality.training.preferences import preference_items
+    from orality.training.rows.preferences import preference_items
     from orality.types import PreferencePair, Units
 
     slm: Any = UnitLM(build(args.shape, args.device))

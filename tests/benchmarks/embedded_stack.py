@@ -23,15 +23,15 @@ import numpy as np
 
 import orality
 from orality import Units, Waveform
+from orality.evaluation.benchmarks.pairs import BenchmarkPair
 from orality.evaluation.journal import Journal
-from orality.evaluation.likelihood import accuracy, outcomes, score_pairs
-from orality.evaluation.pairs import BenchmarkPair
-from orality.evaluation.statistics import accuracy_interval, bootstrap_interval
-from orality.evaluation.units import spec_name
-from orality.evaluation.wer import character_error_rate, word_error_rate
+from orality.evaluation.likelihood.accuracy import accuracy, outcomes, score_pairs
+from orality.evaluation.likelihood.encoded import spec_name
+from orality.evaluation.metrics.wer import character_error_rate, word_error_rate
+from orality.evaluation.statistics.intervals import accuracy_interval, bootstrap_interval
 from orality.pretraining.data import open_speech
-from orality.pretraining.phones import phone_inventory, phones_at
-from orality.pretraining.quality import unit_quality
+from orality.pretraining.quantizer.phones import phone_inventory, phones_at
+from orality.pretraining.quantizer.quality import unit_quality
 from orality.pretraining.stories.joining import join
 from orality.pretraining.stories.storage import read_corpus, sentence_id
 
@@ -163,7 +163,7 @@ class Sentences:
 
 def as_units(ids: list[int]) -> Units:
     """Units from JSON."""
-    return Units(np.asarray(ids, np.int64))
+    return Units.of(ids)
 
 
 def encode(tokenizer: Any, waves: Sequence[Waveform]) -> list[Units]:

@@ -29,8 +29,8 @@ import torch
 import orality
 from orality import SpeechLM, Units
 from orality.evaluation import find_benchmark
-from orality.evaluation.packed_scoring import Pair, log_likelihoods, packed_tokens
-from orality.evaluation.units import units_of_files
+from orality.evaluation.likelihood.encoded import units_of_files
+from orality.evaluation.likelihood.packed_scoring import Pair, log_likelihoods, packed_tokens
 
 KINDS = ("swuggy", "sblimp", "tstorycloze", "sstorycloze", "prompted")
 PROMPT = 0.65  # of a shipped story's sound is common to both endings

@@ -91,7 +91,7 @@ def prepare(stage: str, run: Run, given: argparse.Namespace) -> Callable[[], lis
         return _sampling(run)
     if stage == "vocoder":
         vocoder = orality.build("vocoder", "hifigan", **_options(run, "vocoder"))
-        items = [Units(np.asarray(row["units"], np.int64)) for row in run.continuations]
+        items = [Units.of(row["units"]) for row in run.continuations]
         return lambda: [
             # enough to see a difference, without the sound itself
             [len(wave.samples), float(np.square(wave.samples).mean()) if len(wave.samples) else 0.0]
@@ -116,7 +116,7 @@ def _sampling(run: Run) -> Callable[[], list[Any]]:
     recipe = run.recipe
     slm = orality.build("slm", "twist", **_options(run, "slm"))
     names = list(dict.fromkeys(row["prompt_id"] for row in run.continuations))
-    prompts = [Units(np.asarray(run.prompts[name]["units"], np.int64)) for name in names]
+    prompts = [Units.of(run.prompts[name]["units"]) for name in names]
     longest = max(len(row["units"]) for row in run.continuations)
     options = SamplingOptions(temperature=recipe.sampling.temperature, top_p=recipe.sampling.top_p)
 

@@ -28,7 +28,7 @@ from orality import (
     Waveform,
     hookimpl,
 )
-from orality.components import ComponentConfig
+from orality.specs import ComponentConfig
 
 SAMPLE_RATE = 8000
 UNIT_SPEC = UnitSpec("light/500", 500, frame_rate=200.0, deduplicated=False)

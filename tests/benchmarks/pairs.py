@@ -92,7 +92,7 @@ class Watch:
 def measure(prompts: int, work: Path) -> dict[str, Any]:
     """One case, in this process."""
     from orality import Recipe
-    from orality.curriculum import build_pairs, reselect_pairs
+    from orality.run import build_pairs, reselect_pairs
     from orality.store import count_records, stage_costs
 
     register_components(work / "plugin")

@@ -105,7 +105,7 @@ class Forked:
                     os.close(int(name))
         from multiprocessing.connection import Connection
 
-        from orality.factory.__main__ import serve
+        from orality.run.workers.__main__ import serve
 
         with contextlib.suppress(BaseException):
             serve(Connection(pass_fds[0]))
@@ -129,8 +129,8 @@ class Forked:
 
 def tell_stages(notes: int, hold: str) -> None:
     """Have every stage of this process and its forks told; `hold` is a stage that takes long."""
-    from orality.factory import worker
     from orality.feedback import Round
+    from orality.run.workers import worker
 
     def telling(function: Any, stage_of: Any) -> Any:
         def told(*given: Any) -> Any:
@@ -424,14 +424,14 @@ def main() -> None:
     judge, url = start_judge()
     try:
         import orality.cli.commands
-        import orality.curriculum
-        import orality.factory.processes
+        import orality.run.curriculum
+        import orality.run.workers.processes
         import orality.testing.tones
         import orality.testing.toy_slm
         import orality.training
 
         orality.load()
-        orality.factory.processes.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
+        orality.run.workers.processes.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
             Popen=Forked, TimeoutExpired=subprocess.TimeoutExpired
         )
         campaign = Campaign(given.out, url, given.seed)

@@ -216,9 +216,9 @@ def main() -> None:
 
     torch.set_num_threads(1)  # a fork of a process with threads may hang
     import orality.cli.commands
-    import orality.curriculum
     import orality.pretraining
     import orality.report
+    import orality.run.curriculum
     import orality.sharing
     import orality.training
 

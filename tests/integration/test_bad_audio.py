@@ -13,7 +13,7 @@ import soundfile
 
 import orality
 from orality import CorpusError, Recipe, resample
-from orality.curriculum import build_pairs
+from orality.run import build_pairs
 from orality.store import iterate_records
 from orality.testing.tones import whistle
 from orality.types import Units, Waveform

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from orality import Recipe, Units
-from orality.curriculum import build_pairs
+from orality.run import build_pairs
 from orality.store import iterate_records
 from orality.testing.tones import whistle
 

@@ -56,7 +56,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on(facts, workers, s
     assert told["code"] == 130
     assert told["in_hand"] == []
     assert told["left"] > 0  # it did stop
-    assert "the shards in hand are finished first; Ctrl-C again stops at once" in told["log"]
+    assert "finishing the current shards; press Ctrl-C again to stop now" in told["log"]
     assert "stopped; what was finished is kept: the same command goes on from there" in told["log"]
     assert (told["then"], told["same"]) == (0, True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orality import Recipe, StoreError
-from orality.curriculum import build_pairs, reselect_pairs
+from orality.run import build_pairs, reselect_pairs
 from orality.store import Run, shard_paths
 from orality.testing.tones import write_toy_corpus
 

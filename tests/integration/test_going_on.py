@@ -6,9 +6,9 @@ import pytest
 
 import orality
 from orality import Recipe, StoreError
-from orality.curriculum import build_pairs
 from orality.feedback import read_pairs, read_selection
 from orality.report import describe_rounds
+from orality.run import build_pairs
 from orality.store import read_json, read_records
 
 

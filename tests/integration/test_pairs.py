@@ -9,9 +9,9 @@ import pytest
 
 import orality
 from orality import Recipe, RecipeError, StoreError
-from orality.curriculum import build_pairs, reselect_pairs
-from orality.factory import work_in_processes
 from orality.report import describe_rounds
+from orality.run import build_pairs, reselect_pairs
+from orality.run.workers import work_in_processes
 from orality.store import read_records
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import orality
 from orality import Recipe, SamplingOptions, Units
-from orality.curriculum import build_pairs
-from orality.factory import Made, work_in_processes
+from orality.run import build_pairs
+from orality.run.workers import ShardsDone, work_in_processes
 from orality.store import read_records
 
 SEEDS = range(7)
@@ -85,11 +85,11 @@ def without_floats(row):
     return {name: value for name, value in row.items() if not isinstance(value, float)}
 
 
-def killed_in_the_middle(order, jobs, tell, asked_to_stop):
+def killed_in_the_middle(order, jobs, tell, should_stop):
     """Two workers of which one is killed when it has sampled."""
     import subprocess
 
-    from orality.factory import processes
+    from orality.run.workers import processes
 
     found = []
 
@@ -100,9 +100,9 @@ def killed_in_the_middle(order, jobs, tell, asked_to_stop):
 
     def kill(event):
         tell(event)
-        if isinstance(event, Made) and event.stage == "continuations":
+        if isinstance(event, ShardsDone) and event.stage == "continuations":
             found[event.worker].kill()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes.subprocess, "Popen", Noted)
-        work_in_processes(2)(order, jobs, kill, asked_to_stop)
+        work_in_processes(2)(order, jobs, kill, should_stop)

@@ -15,9 +15,9 @@ import soundfile
 
 import orality
 from orality import Recipe, RecipeError, StoreError
-from orality.curriculum import build_pairs
 from orality.feedback import read_pairs
 from orality.report import describe_rounds
+from orality.run import build_pairs
 from orality.store import read_records
 
 

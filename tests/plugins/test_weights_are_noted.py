@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orality import load
-from orality.resolved import noted_checkpoints
+from orality.checkpoints import noted_checkpoints
 from orality.weights import weight_files
 
 

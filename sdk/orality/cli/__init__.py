@@ -17,7 +17,7 @@ def main() -> None:
 
     from orality.cli.commands import app
     from orality.errors import OralityError
-    from orality.escaping import for_terminal
+    from orality.untrusted.escaping import for_terminal
 
     # Libraries draw bars and warnings of their own across ours.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

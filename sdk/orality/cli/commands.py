@@ -16,7 +16,7 @@ from orality.cli.push import push
 from orality.cli.stories import stories
 from orality.cli.tracking import TrackOption, with_trackers
 from orality.cli.training_warnings import show_warnings
-from orality.escaping import for_terminal
+from orality.untrusted.escaping import for_terminal
 
 app = typer.Typer(
     help="Align spoken language models with AI feedback.",
@@ -61,7 +61,7 @@ def align(
     track: TrackOption = None,
 ) -> None:
     """Run a whole recipe: pairs, training, curriculum, evaluation, report."""
-    from orality.curriculum import align as run_align
+    from orality.run import align as run_align
 
     chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     console.print(f"recipe [bold]{shown(chosen.name)}[/], run folder [bold]{shown(folder)}[/]")
@@ -102,7 +102,7 @@ def pairs(
     ] = None,
 ) -> None:
     """Make the first round's preference pairs, or select them anew with other thresholds."""
-    from orality.curriculum import build_pairs, reselect_pairs
+    from orality.run import build_pairs, reselect_pairs
     from orality.store import count_records
 
     chosen_recipe, folder = _recipe(recipe, out, corpus, fixed_3s, track)
@@ -128,7 +128,7 @@ def train(
     track: TrackOption = None,
 ) -> None:
     """Train an adapter on stored pairs."""
-    from orality.curriculum import train as run_train
+    from orality.run import train as run_train
 
     chosen, _ = _recipe(recipe, out, None, track=track)
     with show_progress(console) as progress:
@@ -145,7 +145,7 @@ def evaluate(
     track: TrackOption = None,
 ) -> None:
     """Measure the pre-trained model and every adapter of a run."""
-    from orality.curriculum import evaluate as run_evaluate
+    from orality.run import evaluate as run_evaluate
 
     chosen, folder = _recipe(recipe, out, corpus, fixed_3s, track)
     with show_progress(console) as progress:
@@ -288,12 +288,12 @@ def _recipe(
 
 
 def _workers(count: int, ray: str | None) -> Any:
-    from orality.factory import work_in_processes
+    from orality.run.workers import work_in_processes
 
     if ray is not None:
         if count > 1:
             raise typer.BadParameter("give --workers or --ray, not both")
-        from orality.factory.ray_cluster import work_on_ray
+        from orality.run.workers.ray_cluster import work_on_ray
 
         return work_on_ray(ray)
     return None if count == 1 else work_in_processes(count)

@@ -6,7 +6,7 @@ import re
 
 from rich.markup import escape
 
-from orality.escaping import for_terminal
+from orality.untrusted.escaping import for_terminal
 
 
 def folder_name(name: str) -> str:

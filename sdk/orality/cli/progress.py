@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from orality.escaping import for_terminal
 from orality.progress import Progress, duration
+from orality.untrusted.escaping import for_terminal
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -33,4 +33,4 @@ def with_trackers(recipe: Recipe, names: list[str] | None) -> Recipe:
         )
     own: dict[str, Any] = {options.name: options.model_dump() for options in recipe.tracking}
     chosen = [own.get(name, {"name": name}) for name in dict.fromkeys(names)]
-    return recipe.parse({**recipe.model_dump(), "tracking": chosen}, name=recipe.name)
+    return recipe.with_trackers(chosen)

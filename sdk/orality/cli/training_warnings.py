@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orality.escaping import for_terminal
 from orality.store.files import read_json
+from orality.untrusted.escaping import for_terminal
 
 
 def training_warnings(run: Path) -> dict[str, list[str]]:

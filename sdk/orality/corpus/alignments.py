@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from orality import documents
 from orality.audio import printable
-from orality.corpus.files import Names, files_below
-from orality.corpus.names import LineIndex, NameIndex
-from orality.corpus.nearest import nearest
+from orality.corpus.names.names import LineIndex, NameIndex
+from orality.corpus.names.nearest import nearest
+from orality.corpus.readers.files import Names, files_below
 from orality.corpus.textgrid import read_textgrid
 from orality.errors import CorpusError
 from orality.types import Word
+from orality.untrusted import documents
 
 
 class Alignments:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from orality.audio import AudioLimits
 from orality.corpus.alignments import Alignments
-from orality.corpus.namesakes import namesakes
+from orality.corpus.names.namesakes import namesakes
 from orality.corpus.recording import Recording, Unreadable
 from orality.corpus.sources import SPLITS, Entry, Source
 from orality.corpus.times import checked, of_slice

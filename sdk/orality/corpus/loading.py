@@ -9,15 +9,15 @@ from pathlib import Path
 
 from orality.audio import AudioLimits
 from orality.corpus.collection import Corpus, alignments_below
-from orality.corpus.common_voice import CommonVoice, is_common_voice
-from orality.corpus.cuts import Cuts, is_cut
-from orality.corpus.hub import PREFIX, tables_on_the_hub
-from orality.corpus.hugging_face import Tables, tables_of
-from orality.corpus.layouts import folder_source
-from orality.corpus.lines import Lines
-from orality.corpus.manifest import TABLE_SUFFIXES, Manifest
+from orality.corpus.readers.common_voice import CommonVoice, is_common_voice
+from orality.corpus.readers.cuts import Cuts, is_cut
+from orality.corpus.readers.hub import PREFIX, tables_on_the_hub
+from orality.corpus.readers.hugging_face import Tables, tables_of
+from orality.corpus.readers.layouts import folder_source
+from orality.corpus.readers.lines import Lines
+from orality.corpus.readers.manifest import TABLE_SUFFIXES, Manifest
+from orality.corpus.readers.tables import SUFFIXES
 from orality.corpus.sources import AUDIO_SUFFIXES, NO_COLUMNS, Source
-from orality.corpus.tables import SUFFIXES
 from orality.errors import CorpusError
 from orality.recipe import Recipe
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from orality.audio import AudioLimits, printable, read_audio
-from orality.corpus import tables
+from orality.corpus.readers import tables
 from orality.errors import AudioError, AudioLimitError
 from orality.types import Waveform
 

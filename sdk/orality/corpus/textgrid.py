@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from orality import documents
 from orality.errors import CorpusError
 from orality.types import Word
+from orality.untrusted import documents
 
 MOST_BYTES = 5_000_000  # an hour of phones takes about three
 _TOKEN = re.compile(

@@ -5,11 +5,44 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from orality.evaluation.abx import AbxToken, abx_error, read_abx_items, zerospeech_abx
-from orality.evaluation.benchmarks import BenchmarkSource, find_benchmark, shipped_benchmark
-from orality.evaluation.continuations import Continuing, EvaluationPrompt
-from orality.evaluation.correlation import correlate, krippendorff_alpha
-from orality.evaluation.crowdmos import (
+from orality.evaluation.benchmarks.find import BenchmarkSource, find_benchmark, shipped_benchmark
+from orality.evaluation.continuations.choices import generation_metrics
+from orality.evaluation.continuations.metric import GenerationMetric, Observation, Spoken
+from orality.evaluation.continuations.sample import EvaluationPrompt, SamplingSetup
+from orality.evaluation.continuations.temperatures import sweep_temperatures
+from orality.evaluation.evaluate import SystemInfo, evaluate_systems
+from orality.evaluation.from_recipe import check_metrics, further_judges
+from orality.evaluation.frontier.curve import ClusterPoint, Gain, curve_score, gain_over_curve
+from orality.evaluation.likelihood.accuracy import predicted_tokens
+from orality.evaluation.likelihood.packed_scoring import log_likelihoods
+from orality.evaluation.likelihood.score_files import read_scores, zerospeech_accuracies
+from orality.evaluation.likelihood.submission import (
+    recording_scores,
+    write_scores,
+    write_submission,
+)
+from orality.evaluation.metrics.abx import AbxToken, abx_error, read_abx_items, zerospeech_abx
+from orality.evaluation.metrics.dns_mos import dnsmos
+from orality.evaluation.metrics.f0 import f0_of
+from orality.evaluation.metrics.gslm import (
+    gslm_auto_bleu,
+    repeated_share,
+    self_bleu,
+    self_bleus,
+    vert,
+)
+from orality.evaluation.metrics.nisqa_mos import nisqa
+from orality.evaluation.metrics.perplexities import perplexity
+from orality.evaluation.metrics.prosody import prosody_correlation, prosody_min_mae, prosody_std
+from orality.evaluation.metrics.repetition import auto_bleu
+from orality.evaluation.metrics.stsp import read_stsp, read_stsp_predictions, stsp_accuracy
+from orality.evaluation.metrics.tradeoff import TemperaturePoint, perplexity_vert_tradeoff
+from orality.evaluation.metrics.wer import character_error_rate, normalize_english, word_error_rate
+from orality.evaluation.results import Results, read_items, read_results
+from orality.evaluation.resynthesis import resynthesis_error_rates
+from orality.evaluation.seeds import pool_seeds, summarize_seeds
+from orality.evaluation.statistics.correlation import correlate, krippendorff_alpha
+from orality.evaluation.statistics.crowdmos import (
     crowdmos_interval,
     mean_opinion,
     naive_interval,
@@ -18,27 +51,7 @@ from orality.evaluation.crowdmos import (
     outlying_raters,
     rater_correlations,
 )
-from orality.evaluation.dns_mos import dnsmos
-from orality.evaluation.evaluate import SystemInfo, evaluate_systems
-from orality.evaluation.f0 import f0_of
-from orality.evaluation.frontier import ClusterPoint, Gain, curve_score, gain_over_curve
-from orality.evaluation.further_judges import FurtherJudge
-from orality.evaluation.generation import GenerationMetric, Observation, Spoken
-from orality.evaluation.generation_choices import generation_metrics
-from orality.evaluation.gslm import gslm_auto_bleu, repeated_share, self_bleu, self_bleus, vert
-from orality.evaluation.likelihood import predicted_tokens
-from orality.evaluation.nisqa_mos import nisqa
-from orality.evaluation.of_recipe import check_metrics, further_judges
-from orality.evaluation.packed_scoring import log_likelihoods
-from orality.evaluation.perplexities import perplexity
-from orality.evaluation.prosody import prosody_correlation, prosody_min_mae, prosody_std
-from orality.evaluation.published import Published, PublishedRow, read_published
-from orality.evaluation.repetition import auto_bleu
-from orality.evaluation.results import Results, read_items, read_results
-from orality.evaluation.resynthesis import resynthesis_error_rates
-from orality.evaluation.score_files import read_scores, zerospeech_accuracies
-from orality.evaluation.seeds import pool_seeds, summarize_seeds
-from orality.evaluation.statistics import (
+from orality.evaluation.statistics.intervals import (
     Interval,
     accuracy_interval,
     binomial_interval,
@@ -49,28 +62,24 @@ from orality.evaluation.statistics import (
     paired_interval,
     permutation_p,
 )
-from orality.evaluation.stsp import read_stsp, read_stsp_predictions, stsp_accuracy
-from orality.evaluation.submission import recording_scores, write_scores, write_submission
-from orality.evaluation.tables import (
+from orality.evaluation.tables.published import Published, PublishedRow, read_published
+from orality.evaluation.tables.tables import (
     csv_table,
     latex_table,
     markdown_table,
     regenerate_tables,
     write_tables,
 )
-from orality.evaluation.temperatures import sweep_temperatures
-from orality.evaluation.tradeoff import TemperaturePoint, perplexity_vert_tradeoff
-from orality.evaluation.wer import character_error_rate, normalize_english, word_error_rate
 
 if TYPE_CHECKING:
-    from orality.evaluation.mosnet import ssl_mos
-    from orality.evaluation.speakers import speaker_similarity
+    from orality.evaluation.metrics.speakers import speaker_similarity
+    from orality.evaluation.metrics.ssl_mos import ssl_mos
     from orality.evaluation.text_lm import text_nlls
 
 # What cannot be had without torch is imported when first asked for.
 _LAZY = {
-    "speaker_similarity": "orality.evaluation.speakers",
-    "ssl_mos": "orality.evaluation.mosnet",
+    "speaker_similarity": "orality.evaluation.metrics.speakers",
+    "ssl_mos": "orality.evaluation.metrics.ssl_mos",
     "text_nlls": "orality.evaluation.text_lm",
 }
 
@@ -78,9 +87,7 @@ __all__ = [
     "AbxToken",
     "BenchmarkSource",
     "ClusterPoint",
-    "Continuing",
     "EvaluationPrompt",
-    "FurtherJudge",
     "Gain",
     "GenerationMetric",
     "Interval",
@@ -88,6 +95,7 @@ __all__ = [
     "Published",
     "PublishedRow",
     "Results",
+    "SamplingSetup",
     "Spoken",
     "SystemInfo",
     "TemperaturePoint",

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality.errors import EvaluationError
-from orality.evaluation.generation import PERPLEXITY
-from orality.evaluation.likelihood import Accuracy
+from orality.evaluation.continuations.metric import PERPLEXITY
+from orality.evaluation.likelihood.accuracy import Accuracy
 from orality.evaluation.results import Comparison, Item, Metric
-from orality.evaluation.statistics import (
+from orality.evaluation.statistics.intervals import (
     accuracy_interval,
     bootstrap_interval,
     cluster_means,

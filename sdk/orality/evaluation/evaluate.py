@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,30 +10,30 @@ from typing import Any, Literal, get_args
 
 from orality.errors import EvaluationError
 from orality.evaluation.aggregate import Measured, compare_systems
-from orality.evaluation.benchmarks import BenchmarkSource, choose, describe
-from orality.evaluation.continuations import Continuing, EvaluationPrompt
-from orality.evaluation.frontier_making import make_frontier, with_diversity
-from orality.evaluation.further_judges import FurtherJudge
-from orality.evaluation.generation import GenerationMetric
-from orality.evaluation.generation_choices import DEFAULT, generation_metrics
-from orality.evaluation.likelihood import Normalize
-from orality.evaluation.measuring import Measuring, slug
-from orality.evaluation.provenance import provenance
-from orality.evaluation.results import Item, Results, System, write_items, write_results
-from orality.evaluation.resynthesis import measure_resynthesis
-from orality.evaluation.swuggy import IN_VOCABULARY
-from orality.evaluation.tables import write_tables
-from orality.evaluation.temperatures import (
+from orality.evaluation.benchmarks.find import BenchmarkSource, choose, describe
+from orality.evaluation.benchmarks.swuggy import IN_VOCABULARY
+from orality.evaluation.continuations.choices import DEFAULT, generation_metrics
+from orality.evaluation.continuations.metric import GenerationMetric
+from orality.evaluation.continuations.sample import EvaluationPrompt, SamplingSetup
+from orality.evaluation.continuations.temperatures import (
     AtTemperature,
     check_temperatures,
     items_of,
     observe_temperatures,
 )
-from orality.evaluation.units import spec_name, units_of_files
+from orality.evaluation.frontier.points import make_frontier, with_diversity
+from orality.evaluation.likelihood.accuracy import Normalize
+from orality.evaluation.likelihood.encoded import spec_name, units_of_files
+from orality.evaluation.provenance import provenance
+from orality.evaluation.results import Item, Results, System, write_items, write_results
+from orality.evaluation.resynthesis import measure_resynthesis
+from orality.evaluation.system import Measuring, slug
+from orality.evaluation.tables.tables import write_tables
+from orality.feedback import ConfiguredJudge
 from orality.progress import Progress, silent
-from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.protocols import SpeechLM, SpeechTokenizer
 from orality.store import Run
-from orality.types import SamplingOptions, UnitSpec
+from orality.types import UnitSpec
 
 FrontierSystems = Literal["baseline", "all"]
 CONVENTIONS = ("no_bos", "bos_eos")
@@ -56,29 +55,20 @@ def evaluate_systems(
     *,
     systems: Mapping[str, Callable[[], SpeechLM]],
     tokenizer: SpeechTokenizer,
-    vocoder: Vocoder | None,
-    transcriber: Transcriber | None,
-    judge: Judge | None,
+    setup: SamplingSetup | None,
     benchmarks: Mapping[str, BenchmarkSource],
     prompts: Sequence[EvaluationPrompt],
     out: Path,
     baseline: str,
-    samples_per_prompt: int = 1,
-    max_new_units: int = 250,
-    sampling: SamplingOptions | None = None,
     seed: int = 0,
     convention: str = "no_bos",
     normalize: Normalize = "mean",
     limit: int | None = None,
     metrics: Sequence[str | Mapping[str, Any] | GenerationMetric] = DEFAULT,
-    further_judges: Mapping[str, FurtherJudge] | None = None,
+    further_judges: Mapping[str, ConfiguredJudge] | None = None,
     resynthesis: bool = False,
     temperatures: Sequence[float] = (),
     frontier: FrontierSystems = "baseline",
-    reads: frozenset[str] = frozenset({"text"}),
-    scale: tuple[float, float] = (-math.inf, math.inf),
-    judge_name: str = "judge",
-    transcriber_name: str = "transcriber",
     info: Mapping[str, SystemInfo] | None = None,
     recipe: str = "",
     details: Mapping[str, Any] | None = None,
@@ -88,12 +78,12 @@ def evaluate_systems(
 
     Same pairs, prompts and seeds for every system; each is built once at most, when something is
     left to do, and let go before the next. `benchmarks`: the column's name to its source; `limit`
-    pairs of each at most. `reads` and `scale` are the judge's; one that reads no text needs no
-    transcriber, and no prompts need no judge. `metrics` of the continuations: names, names with
-    settings, or metrics of one's own; `further_judges` are those that metrics name. With
+    pairs of each at most. `setup`: how prompts are continued and judged, None without prompts.
+    `metrics` of the continuations: names, names with settings, or metrics of one's own;
+    `further_judges` are those that metrics name. `seed`: of the bootstrap. With
     `resynthesis`, the prompts' recordings also go through units and back, and the settings hold the
     error rates, which are the stack's and no system's. At further `temperatures` the baseline is
-    sampled, or with `frontier="all"` every system, for the results' `frontier`; that of `sampling`
+    sampled, or with `frontier="all"` every system, for the results' `frontier`; that of `setup`
     is the main table's. `details` are added to the settings.
 
     Leaves in `out`: units.jsonl, `<system>/<metric>.jsonl`, `<system>/samples/`,
@@ -102,29 +92,16 @@ def evaluate_systems(
     other settings raise EvaluationError. Every system is tested against `baseline`, and every
     later one against its predecessor.
     """
-    if prompts and judge is None:
-        raise EvaluationError("continuations of prompts need a judge; give one, or no prompts")
-    how = judge and Continuing(
-        vocoder=vocoder,
-        transcriber=transcriber,
-        judge=judge,
-        reads=reads,
-        scale=scale,
-        judge_name=judge_name,
-        transcriber_name=transcriber_name,
-        samples_per_prompt=samples_per_prompt,
-        max_new_units=max_new_units,
-        sampling=sampling or SamplingOptions(),
-        seed=seed,
-    )
+    if prompts and setup is None:
+        raise EvaluationError("continuations of prompts need a setup; give one, or no prompts")
     _check(systems, baseline, benchmarks, convention, normalize)
-    if prompts and how:
-        how.check(prompts)
-    if resynthesis and (not prompts or vocoder is None or transcriber is None):
+    if prompts and setup:
+        setup.check(prompts)
+    if resynthesis and not (prompts and setup and setup.vocoder and setup.transcriber):
         raise EvaluationError("resynthesis needs prompts, a vocoder and a transcriber")
     check_temperatures(temperatures)
-    measured_by = _metrics(metrics, how, further_judges or {}) if how else []
-    swept_by, diversities = with_diversity(measured_by, how.names) if how else ([], [])
+    measured_by = _metrics(metrics, setup, further_judges or {}) if setup else []
+    swept_by, diversities = with_diversity(measured_by, setup.names) if setup else ([], [])
     chosen = {name: choose(source.read(), limit) for name, source in benchmarks.items()}
     with Run(out).lock():
         files = [f for pairs in chosen.values() for p in pairs for f in (p.positive, p.negative)]
@@ -145,11 +122,11 @@ def evaluate_systems(
                     "split": source.split,
                 }
                 work.likelihood(column, source.kind, pairs, encoded, settings, normalize)
-            if prompts and how:
-                spoken = work.generation(prompts, how, measured_by)
+            if prompts and setup:
+                spoken = work.generation(prompts, setup, measured_by)
                 if temperatures:
                     also = temperatures if frontier == "all" or name == baseline else ()
-                    swept += observe_temperatures(work, spoken, prompts, how, swept_by, also)
+                    swept += observe_temperatures(work, spoken, prompts, setup, swept_by, also)
             measured[name] = work.measured
             items += work.items
         results = Results(
@@ -170,10 +147,10 @@ def evaluate_systems(
                     for name, source in benchmarks.items()
                 },
                 "prompts": len(prompts),
-                "continuations": how.settings(prompts) if prompts and how else None,
+                "continuations": setup.settings(prompts) if prompts and setup else None,
                 "metrics": [metric.id for metric in measured_by] if prompts else [],
-                "resynthesis": _resynthesis(prompts, how, tokenizer, out)
-                if resynthesis and how
+                "resynthesis": _resynthesis(prompts, setup, tokenizer, out)
+                if resynthesis and setup
                 else None,
                 "temperatures": list(temperatures) if prompts else [],
                 **(details or {}),
@@ -185,10 +162,10 @@ def evaluate_systems(
                 {metric.id: metric.summary for metric in swept_by},
                 [metric.id for metric in diversities],
                 baseline=baseline,
-                temperature=how.sampling.temperature,
+                temperature=setup.sampling.temperature,
                 seed=seed,
             )
-            if swept and how
+            if swept and setup
             else None,
         )
         write_items(out / "items.jsonl", items)
@@ -201,16 +178,16 @@ def evaluate_systems(
 
 def _metrics(
     chosen: Sequence[str | Mapping[str, Any] | GenerationMetric],
-    how: Continuing,
-    further: Mapping[str, FurtherJudge],
+    setup: SamplingSetup,
+    further: Mapping[str, ConfiguredJudge],
 ) -> list[GenerationMetric]:
     named = [entry for entry in chosen if not isinstance(entry, GenerationMetric)]
     made = iter(
         generation_metrics(
             named,
-            judge=how.names.judge,
-            transcriber=how.names.transcriber,
-            spoken=how.vocoder is not None,
+            judge=setup.names.judge,
+            transcriber=setup.names.transcriber,
+            spoken=setup.vocoder is not None,
             further_judges=further,
         )
     )
@@ -221,16 +198,16 @@ def _metrics(
 
 
 def _resynthesis(
-    prompts: Sequence[EvaluationPrompt], how: Continuing, tokenizer: SpeechTokenizer, out: Path
+    prompts: Sequence[EvaluationPrompt], setup: SamplingSetup, tokenizer: SpeechTokenizer, out: Path
 ) -> dict[str, Any]:
-    assert how.vocoder is not None
-    assert how.transcriber is not None
+    assert setup.vocoder is not None
+    assert setup.transcriber is not None
     return measure_resynthesis(
         {prompt.id: prompt.audio for prompt in prompts},
         tokenizer=tokenizer,
-        vocoder=how.vocoder,
-        transcriber=how.transcriber,
-        transcriber_name=how.transcriber_name,
+        vocoder=setup.vocoder,
+        transcriber=setup.transcriber,
+        transcriber_name=setup.transcriber_name,
         path=out / "resynthesis.jsonl",
     )
 

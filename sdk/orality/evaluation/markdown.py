@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orality.escaping import for_terminal
-from orality.evaluation.grid import Cell, Grid
+from orality.evaluation.tables.grid import Cell, Grid
+from orality.untrusted.escaping import for_terminal
 
 
 def markdown(grid: Grid) -> str:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orality.documents import read_json
 from orality.errors import EvaluationError
-from orality.evaluation.frontier_results import Frontier, read_frontier
-from orality.evaluation.statistics import Interval
+from orality.evaluation.frontier.results import Frontier, read_frontier
+from orality.evaluation.statistics.intervals import Interval
 from orality.store.files import atomic_write, write_json
+from orality.untrusted.documents import read_json
 
 VERSION = 1
 _LOWER_IS_BETTER = (

@@ -11,8 +11,8 @@ from orality.audio import read_audio
 from orality.errors import AudioError, EvaluationError
 from orality.evaluation.contents import content_of, is_unchanged
 from orality.evaluation.journal import Journal
-from orality.evaluation.units import spec_name
-from orality.evaluation.wer import (
+from orality.evaluation.likelihood.encoded import spec_name
+from orality.evaluation.metrics.wer import (
     ErrorRate,
     character_error_rate,
     normalize_english,

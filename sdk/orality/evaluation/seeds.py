@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from orality.errors import EvaluationError
 from orality.evaluation.aggregate import GENERATION, Measured, compare_systems, measure_items
+from orality.evaluation.benchmarks.swuggy import IN_VOCABULARY, OUT_OF_VOCABULARY
 from orality.evaluation.results import Item, Metric, Results
-from orality.evaluation.statistics import accuracy_interval
-from orality.evaluation.swuggy import IN_VOCABULARY, OUT_OF_VOCABULARY
+from orality.evaluation.statistics.intervals import accuracy_interval
 
 Run = tuple[Results, Sequence[Item]]
 

@@ -10,7 +10,7 @@ import torch
 
 from orality.checkpoints import check_loaded
 from orality.errors import CheckpointError, EvaluationError
-from orality.joint_text import joint_ids
+from orality.text.joint_text import joint_ids
 
 Nll = tuple[float, int]
 """The negative log-likelihood of a text in nats, and how many tokens it is the sum over."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from orality.feedback.auto_bleu import auto_bleu
-from orality.feedback.pairs import (
-    Judging,
-    Round,
-    groups_of,
-    make_pairs,
-)
+from orality.feedback.configured_judge import ConfiguredJudge
+from orality.feedback.pairs import Round, groups_of, make_pairs
 from orality.feedback.preferences import Selection, read_pairs
 from orality.feedback.prompts import Chunk, Prompts, collect_prompts, cut_chunk, median_pace
 from orality.feedback.reselecting import (
@@ -24,8 +20,8 @@ from orality.feedback.word_times import CutRule
 
 __all__ = [
     "Chunk",
+    "ConfiguredJudge",
     "CutRule",
-    "Judging",
     "Pair",
     "Prompts",
     "Round",

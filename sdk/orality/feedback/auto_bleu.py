@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 from orality.errors import OralityError
-from orality.scripts import words
+from orality.text.scripts import words
 
 
 def auto_bleu(text: str | Sequence[Hashable], n: int = 2) -> float:
     """The share of a text's n-grams that occur elsewhere in the same text, in [0, 1].
 
     Overlapping n-grams count ("a a a" gives 1.0) and a text too short to hold an n-gram gives 0.
-    A string is split by `orality.scripts.words`, into characters where a script has no spaces; a
+    A string is split by `text.scripts.words`, into characters where a script has no spaces; a
     sequence of tokens (units, say) is taken as it is. Align-SLM filters at 0.1 with n=2 and prints
     the value times 100. GSLM's metrics of the same name are other definitions with other values:
-    `orality.evaluation.gslm`.
+    `orality.evaluation.metrics.gslm`.
     """
     if n < 1:
         raise OralityError(f"auto-BLEU counts n-grams of at least 1 token, got n={n}")

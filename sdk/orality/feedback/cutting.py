@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from orality.audio import write_audio
+from orality.audio.silence import voiced_seconds
 from orality.corpus import Utterance, cut_at_pause, cut_at_word, cut_sample
 from orality.corpus.cut import MIN_CONTINUATION_SECONDS
 from orality.errors import AudioError, AudioLimitError
 from orality.feedback.schemas import PROMPTS
 from orality.feedback.word_times import CutRule, Timed, WordTimes
-from orality.languages import is_same
 from orality.protocols import SpeechTokenizer, Transcriber
-from orality.scripts import join
-from orality.silence import voiced_seconds
+from orality.text.languages import is_same
+from orality.text.scripts import join
 from orality.types import Waveform
 
 Record = dict[str, Any]

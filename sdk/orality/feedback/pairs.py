@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from orality.feedback import schemas, stages
+from orality.feedback.configured_judge import ConfiguredJudge
 from orality.feedback.preferences import Selection, pair_table
 from orality.feedback.prompts import Prompts
-from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
+from orality.protocols import SpeechLM, Transcriber, Vocoder
 from orality.store import (
     drop_unfinished,
     put_shard,
@@ -28,17 +29,6 @@ from orality.types import SamplingOptions
 Record = dict[str, Any]
 
 _AT_A_TIME = 40  # continuations that are spoken or transcribed at a time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
-    """One judge of a round. `name`: as verdicts call it; `batch`: requests it wants at a time."""
-
-    build: Callable[[], Judge]
-    name: str
-    reads: frozenset[str]
-    scale: tuple[float, float]
-    batch: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +50,7 @@ class Round:
     reference: Callable[[], str]
     vocoder: Callable[[], Vocoder] | None
     transcriber: Callable[[], Transcriber] | None
-    judges: Mapping[str, Judging]
+    judges: Mapping[str, ConfiguredJudge]
     samples_per_prompt: int
     sampling: SamplingOptions
     max_new_units: int
@@ -172,9 +162,8 @@ class Round:
         """Judge the continuations of several shards together, as many as the judge likes."""
         if not shards:
             return 0, 0.0
-        judging = self.judges[stage]
-        judge = judging.build()
-        units = ["units"] if "units" in judging.reads else []
+        judge = self.judges[stage]
+        units = ["units"] if "units" in judge.reads else []
         columns = ["id", "prompt_id", *units]
         rows = {shard: self.read("continuations", shard, columns) for shard in shards}
         columns = ["id", "language", "prompt_text", "prompt_audio", *units]
@@ -183,20 +172,11 @@ class Round:
         verdicts: list[Record] = []
         # Few at a time go through a local judge: they never span shards, nor depend on others.
         groups = list(rows.values())
-        if judging.batch > max(map(len, groups)):
+        if judge.batch > max(map(len, groups)):
             groups = [[row for some in groups for row in some]]
-        for batch in (batch for some in groups for batch in _batches(some, judging.batch)):
+        for batch in (batch for some in groups for batch in _batches(some, judge.batch)):
             verdicts += stages.judge(
-                judge,
-                batch,
-                prompts,
-                speech,
-                transcripts,
-                self.run,
-                reads=judging.reads,
-                judge_name=judging.name,
-                scale=judging.scale,
-                language=self.language,
+                judge, batch, prompts, speech, transcripts, self.run, language=self.language
             )
             self.advanced(stage, len(batch))
         of_id = {row["id"]: row for row in verdicts}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -167,7 +166,7 @@ def to_pair(row: Record) -> PreferencePair:
     """A record of the stage `pairs` as a typed value."""
 
     def units(name: str) -> Units:
-        return Units(np.asarray(row[name], dtype=np.int64))
+        return Units.of(row[name])
 
     return PreferencePair(
         id=row["id"],

@@ -13,7 +13,6 @@ from orality.feedback.preferences import Selection
 from orality.feedback.schemas import PAIRS
 from orality.feedback.thresholds import SelectionRule
 from orality.feedback.yields import BLEU_STEP, JudgedRound, histogram, read_candidates, score_step
-from orality.scripts import words
 from orality.store import (
     iterate_records,
     put_shard,
@@ -23,6 +22,7 @@ from orality.store import (
     sync_files,
     write_json,
 )
+from orality.text.scripts import words
 
 NOTE = "selection.json"
 

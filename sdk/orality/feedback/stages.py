@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orality.audio import read_audio, write_audio
-from orality.errors import OralityError
+from orality.audio.silence import voiced_seconds
 from orality.feedback.auto_bleu import auto_bleu
+from orality.feedback.configured_judge import ConfiguredJudge
 from orality.feedback.cutting import file_name
 from orality.feedback.seeds import seed_of
-from orality.protocols import Judge, SpeechLM, Transcriber, Vocoder
-from orality.silence import voiced_seconds
+from orality.protocols import SpeechLM, Transcriber, Vocoder
 from orality.types import JudgeRequest, SamplingOptions, Units, Waveform
 
 Record = dict[str, Any]
+Fields = Mapping[str, Any]
 
 
 def sample(
@@ -74,11 +73,11 @@ def synthesize(vocoder: Vocoder, batch: Sequence[Record], run: Path, folder: str
     return records
 
 
-def _units(row: Record) -> Units:
-    return Units(np.asarray(row["units"], dtype=np.int64))
+def _units(row: Fields) -> Units:
+    return Units.of(row["units"])
 
 
-def _waveform(speech: dict[str, Record], record_id: str, run: Path) -> Waveform | None:
+def _waveform(speech: Mapping[str, Fields], record_id: str, run: Path) -> Waveform | None:
     row = speech.get(record_id)
     return None if row is None or row["audio"] is None else read_audio(run / row["audio"])
 
@@ -108,25 +107,22 @@ def transcribe(
     return records
 
 
-def judge(
-    judge: Judge,
-    batch: Sequence[Record],
-    prompts: dict[str, Record],
-    speech: dict[str, Record],
-    transcripts: dict[str, Record],
+def judge_requests(
+    reads: frozenset[str],
+    batch: Sequence[Fields],
+    prompts: Mapping[str, Fields],
+    speech: Mapping[str, Fields],
+    transcripts: Mapping[str, Fields],
     run: Path,
     *,
-    reads: frozenset[str],
-    judge_name: str,
-    scale: tuple[float, float],
     language: str | None = None,
-) -> list[Record]:
-    """Judge continuation records; a score outside `scale` is an error, not a verdict.
+) -> list[JudgeRequest]:
+    """What a judge that `reads` text, audio or units is asked about continuation records.
 
     `language`: of the texts, where it is not the prompts' own.
     """
     requests = []
-    audio = "audio" in reads
+    audio, units = "audio" in reads, "units" in reads
     for row in batch:
         prompt = prompts[row["prompt_id"]]
         requests.append(
@@ -137,26 +133,33 @@ def judge(
                 continuation_text=transcripts.get(row["id"], {}).get("text"),
                 prompt_audio=read_audio(run / prompt["prompt_audio"]) if audio else None,
                 continuation_audio=_waveform(speech, row["id"], run) if audio else None,
-                prompt_units=_units(prompt) if "units" in reads else None,
-                continuation_units=_units(row) if "units" in reads else None,
+                prompt_units=_units(prompt) if units else None,
+                continuation_units=_units(row) if units else None,
             )
         )
+    return requests
+
+
+def judge(
+    judge: ConfiguredJudge,
+    batch: Sequence[Record],
+    prompts: Mapping[str, Record],
+    speech: Mapping[str, Record],
+    transcripts: Mapping[str, Record],
+    run: Path,
+    *,
+    language: str | None = None,
+) -> list[Record]:
+    """Judge continuation records; see `judge_requests` and `ConfiguredJudge.score`."""
+    requests = judge_requests(
+        judge.reads, batch, prompts, speech, transcripts, run, language=language
+    )
     verdicts = judge.score(requests)
-    if len(verdicts) != len(batch):
-        raise OralityError(
-            f"judge {judge_name!r} gave {len(verdicts)} verdicts for {len(batch)} requests"
-        )
-    for verdict in verdicts:
-        if verdict.score is not None and not scale[0] <= verdict.score <= scale[1]:
-            raise OralityError(
-                f"judge {judge_name!r} gave the score {verdict.score}, outside its scale "
-                f"{scale[0]:g} to {scale[1]:g}"
-            )
     return [
         {
             "id": row["id"],
             "prompt_id": row["prompt_id"],
-            "judge": judge_name,
+            "judge": judge.name,
             "score": verdict.score,
             "rationale": verdict.rationale,
             "metrics": json.dumps(dict(verdict.metrics), sort_keys=True),

@@ -17,7 +17,7 @@ from orality.errors import OralityError
 from orality.feedback.auto_bleu import auto_bleu
 from orality.feedback.preferences import Selection
 from orality.feedback.select import Candidate
-from orality.pair_options import AUTO, SelectionOptions, Threshold, Thresholds
+from orality.recipe.pair_sections import AUTO, SelectionOptions, Threshold, Thresholds
 
 MIN_TEXTS = 20
 """From fewer true continuations no quantile is read."""

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from orality.components import ServerJudgeConfig
 from orality.errors import JudgeError
 from orality.judging.addresses import redact_all
 from orality.judging.answers import Answer, Failure, Then, Usage
 from orality.judging.budget import FREE, Budget, Price
 from orality.judging.cache import AnswerCache, question_key
 from orality.judging.rubric import Rubric, encode_transcripts
+from orality.specs import ServerJudgeConfig
 from orality.types import JudgeRequest
 
 T = TypeVar("T")

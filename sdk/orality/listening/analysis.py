@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from orality.errors import EvaluationError
-from orality.evaluation.correlation import krippendorff_alpha
-from orality.evaluation.crowdmos import (
+from orality.evaluation.statistics.correlation import krippendorff_alpha
+from orality.evaluation.statistics.crowdmos import (
     MIN_CORRELATION,
     OpinionScore,
     opinion_score,
     rater_correlations,
 )
-from orality.evaluation.statistics import (
+from orality.evaluation.statistics.intervals import (
     Interval,
     binomial_interval,
     holm,

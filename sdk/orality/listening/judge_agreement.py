@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orality.errors import EvaluationError
-from orality.evaluation.correlation import Correlation, correlate
+from orality.evaluation.statistics.correlation import Correlation, correlate
 from orality.listening.key import TIE, Key
 from orality.listening.votes import Votes, real_answers
 

@@ -26,7 +26,7 @@ from orality.listening.responses import read_responses
 from orality.listening.samples import Sample, choose_samples, samples_of_folder, samples_of_run
 from orality.listening.sounds import clips_of
 from orality.listening.summary import write_summary
-from orality.report.run_data import read_run
+from orality.report.data.run_data import read_run
 
 Export = Literal["page", "mturk", "prolific", "webmushra"]
 _KEEP = f"""{FILE} says what the random names in the test stand for: keep it, and give it to nobody

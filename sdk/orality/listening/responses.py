@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orality import documents
 from orality.errors import EvaluationError
 from orality.listening.key import TIE, Key
+from orality.untrusted import documents
 
 _SIDES = {"a": 0, "b": 1}
 

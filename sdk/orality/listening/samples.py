@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orality.errors import EvaluationError
-from orality.evaluation.pairs import audio_index
-from orality.report.run_data import read_run
+from orality.evaluation.benchmarks.pairs import audio_index
+from orality.report.data.run_data import read_run
 
 
 @dataclass(frozen=True, slots=True)

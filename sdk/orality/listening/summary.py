@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from orality.escaping import csv_cell
-from orality.evaluation.columns import SIGNIFICANT
-from orality.evaluation.correlation import Correlation
-from orality.evaluation.grid import Block, Cell, Grid, Head, Mark, Row
-from orality.evaluation.latex import latex
 from orality.evaluation.markdown import escape, markdown
-from orality.evaluation.statistics import Interval
+from orality.evaluation.statistics.correlation import Correlation
+from orality.evaluation.statistics.intervals import Interval
+from orality.evaluation.tables.columns import SIGNIFICANT
+from orality.evaluation.tables.grid import Block, Cell, Grid, Head, Mark, Row
+from orality.evaluation.tables.latex import latex
 from orality.listening.analysis import Analysis, Difference
 from orality.store.files import atomic_write
+from orality.untrusted.escaping import csv_cell
 
 
 def write_summary(folder: Path, analysis: Analysis) -> list[Path]:

@@ -12,14 +12,14 @@ from typing import Any
 
 from orality.corpus import corpus_of
 from orality.errors import RecipeError
-from orality.factory import Ledger, Made, RoundOrder, Worker
 from orality.planning.rates import Rates
 from orality.planning.runs import rates_of_run
-from orality.plugins import Registry, load
 from orality.progress import Progress, silent
 from orality.recipe import Recipe
-from orality.rounds import max_new_units, prompts_of
-from orality.session import Session
+from orality.run.prompts import ensure_prompts, max_new_units
+from orality.run.session import Session
+from orality.run.stages import RoundSpec
+from orality.run.workers import Ledger, ShardsDone, Worker
 
 _SHARDS = 4  # one to warm up, three to see how much they differ
 
@@ -35,12 +35,11 @@ def calibrate(
     """
     if prompts < 2 * _SHARDS:
         raise RecipeError(f"a calibration takes {2 * _SHARDS} prompts at least, got {prompts}")
-    registry = load()
     there = len(corpus_of(recipe).indices_of("train"))
     prompts = min(prompts, max(1, there))
     size = max(1, prompts // _SHARDS)
     small = _smaller(recipe, prompts, size)
-    left_out = [] if paid else _elsewhere(small, registry)
+    left_out = [] if paid else _elsewhere(small)
     assumptions = [f"measured on shards of {size} prompts; the recipe's have {recipe.shard_size}"]
     if left_out:
         assumptions.append(
@@ -65,19 +64,17 @@ def _measure(session: Session, left_out: list[str]) -> dict[str, float]:
 
     with session.open():
         timed("prompts", lambda: parts.tokenizer)
-        prompts = prompts_of(session)
+        prompts = ensure_prompts(session)
         rule = session.rule(session.recipe.rounds[0])
-        order = session.order(
-            RoundOrder(
-                name="round-1",
-                adapters=(),
-                counts=prompts.counts,
-                max_new_units=max_new_units(session, prompts),
-                selection=rule.fixed,
-            )
+        spec = RoundSpec(
+            name="round-1",
+            adapters=(),
+            counts=prompts.counts,
+            max_new_units=max_new_units(session, prompts),
+            selection=rule.fixed,
         )
         ledger = Ledger(session.run.path, "round-1", {}, {}, session.progress)
-        worker = Worker(order, lambda event: _note(ledger, event), parts)
+        worker = Worker(session.worker_spec(spec), lambda event: _note(ledger, event), parts)
         stages = [stage for stage in worker.round.stages if stage not in left_out]
         if rule.options.verdicts in left_out:
             stages = [stage for stage in stages if stage != "pairs"]
@@ -108,18 +105,18 @@ def this_device() -> str:
 
 
 def _note(ledger: Ledger, event: Any) -> None:
-    if isinstance(event, Made):
+    if isinstance(event, ShardsDone):
         ledger.add(event)
 
 
 def _judge(worker: Worker, stage: str) -> object:
-    judging = worker.round.judges.get(stage)
-    return None if judging is None else judging.build()
+    judge = worker.round.judges.get(stage)
+    return None if judge is None else judge.build()
 
 
-def _elsewhere(recipe: Recipe, registry: Registry) -> list[str]:
-    judges = recipe.judge_specs(registry)
-    return [folder for folder, (spec, config) in judges.items() if not spec.is_local(config)]
+def _elsewhere(recipe: Recipe) -> list[str]:
+    judges = recipe.resolve().judges
+    return [folder for folder, judge in judges.items() if not judge.is_local]
 
 
 def _smaller(recipe: Recipe, prompts: int, size: int) -> Recipe:

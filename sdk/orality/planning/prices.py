@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orality.components import JudgeSpec, ServerJudgeConfig, TokenPrice
 from orality.feedback import Prompts
 from orality.judging import encode_transcripts, load_rubric
+from orality.specs import JudgeSpec, ServerJudgeConfig, TokenPrice
 from orality.store import iterate_records
 
 _ANSWER_TOKENS = 20  # as the judges themselves announce: a score and some JSON

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orality import documents
 from orality.errors import RecipeError
-from orality.mistakes import mistakes
+from orality.untrusted import documents
+from orality.untrusted.validation import mistakes
 
 
 class _Values(BaseModel):

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orality.errors import StoreError
-from orality.factory.pools import stages_on_gpu
 from orality.feedback import Prompts
 from orality.planning.prices import dollars_per_request
 from orality.planning.rates import Rates, StageRate, rate_of
-from orality.plugins import Registry, load
-from orality.recipe import Recipe
+from orality.recipe import Recipe, ResolvedRecipe
+from orality.run.workers.pools import stages_on_gpu
 from orality.store import read_metrics, shard_paths
 
 _SAID = (
@@ -45,8 +44,9 @@ def rates_of_run(
     The first shards of every worker are kept apart: what they took longer than others is the
     stage's start. `unmade`: stages of which nothing is known. StoreError when there are no metrics.
     """
-    recipe, registry = Recipe.load(run / "recipe.yaml"), load()
-    samples, on_gpu = recipe.sampling.samples_per_prompt, stages_on_gpu(recipe, registry)
+    resolved = Recipe.load(run / "recipe.yaml").resolve()
+    samples = resolved.recipe.sampling.samples_per_prompt
+    on_gpu = stages_on_gpu(resolved)
     told = told_shards(run, samples)
     if not told:
         raise StoreError(
@@ -58,7 +58,7 @@ def rates_of_run(
     for stage in [*dict.fromkeys(item.stage for item in told), *unmade]:
         some = [item for item in told if item.stage == stage]
         seconds, spread, start = (None, None, 0.0) if stage in unmade else steady(some)
-        dollars, how = _dollars(recipe, registry, run, stage, some)
+        dollars, how = _dollars(resolved, run, stage, some)
         stages.append(
             StageRate(
                 stage=stage,
@@ -121,14 +121,14 @@ def bytes_per_prompt(run: Path) -> dict[str, float]:
 
 
 def _dollars(
-    recipe: Recipe, registry: Registry, run: Path, stage: str, shards: Sequence[Shards]
+    resolved: ResolvedRecipe, run: Path, stage: str, shards: Sequence[Shards]
 ) -> tuple[float | None, str]:
-    spec, config = recipe.judge_specs(registry).get(stage, (None, None))
+    judge = resolved.judges.get(stage)
     spent = sum(item.dollars for item in shards)
     if spent:
         return spent / sum(item.prompts for item in shards), ""
-    if spec is None or spec.is_local(config):
+    if judge is None or judge.is_local:
         return 0.0, ""
-    dollars, how = dollars_per_request(spec, config, run, stage)
-    each = recipe.sampling.samples_per_prompt
+    dollars, how = dollars_per_request(judge.spec, judge.config, run, stage)
+    each = resolved.recipe.sampling.samples_per_prompt
     return None if dollars is None else dollars * each, f"; dollars: {how}"

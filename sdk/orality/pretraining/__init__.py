@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orality.pretraining.quantizer import train_quantizer
+    from orality.pretraining.quantizer.train import train_quantizer
     from orality.pretraining.recipe import PretrainRecipe
     from orality.pretraining.stack import pretrain
-    from orality.pretraining.unit_lm import train_unit_lm
-    from orality.pretraining.unit_vocoder import train_vocoder
+    from orality.pretraining.unit_lm.train import train_unit_lm
+    from orality.pretraining.vocoder.train import train_vocoder
 
 __all__ = ["PretrainRecipe", "pretrain", "train_quantizer", "train_unit_lm", "train_vocoder"]
 
@@ -18,9 +18,9 @@ __all__ = ["PretrainRecipe", "pretrain", "train_quantizer", "train_unit_lm", "tr
 _LAZY = {
     "PretrainRecipe": "orality.pretraining.recipe",
     "pretrain": "orality.pretraining.stack",
-    "train_quantizer": "orality.pretraining.quantizer",
-    "train_unit_lm": "orality.pretraining.unit_lm",
-    "train_vocoder": "orality.pretraining.unit_vocoder",
+    "train_quantizer": "orality.pretraining.quantizer.train",
+    "train_unit_lm": "orality.pretraining.unit_lm.train",
+    "train_vocoder": "orality.pretraining.vocoder.train",
 }
 
 

@@ -15,9 +15,9 @@ from zlib import crc32
 from orality.audio import MAX_SECONDS
 from orality.errors import CorpusError
 from orality.pretraining.data import SAMPLE_RATE, Samples, Utterance, held_out, open_speech
-from orality.pretraining.encode import Ids
+from orality.pretraining.quantizer.encode import Ids
 from orality.pretraining.recipe import PretrainRecipe
-from orality.pretraining.unit_lm_data import UnitCorpus
+from orality.pretraining.unit_lm.data import UnitCorpus
 from orality.progress import Progress
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ import torch
 from torch import distributed
 
 from orality.errors import TrainingError
-from orality.pretraining.checkpoints import read_checkpoint, write_checkpoint
+from orality.pretraining.state import read_checkpoint, write_checkpoint
 from orality.progress import Progress, silent
 from orality.store.folders import newest_step
 

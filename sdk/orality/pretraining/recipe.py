@@ -8,9 +8,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from orality.documents import read_yaml
 from orality.errors import RecipeError
-from orality.mistakes import listed, mistakes
+from orality.untrusted.documents import read_yaml
+from orality.untrusted.validation import listed, mistakes
 
 
 class _Section(BaseModel):

@@ -13,16 +13,16 @@ import yaml
 
 from orality.checkpoints import read_unit_spec
 from orality.errors import StoreError
-from orality.pretraining.code_hifigan import VocoderShape
 from orality.pretraining.corpora import Speech, recorded_speech, story_speech
 from orality.pretraining.data import Utterance
-from orality.pretraining.encode import Ids, deduplicate, encode_frames, layer_of
-from orality.pretraining.frame_training import EncoderSettings
-from orality.pretraining.phones import phone_inventory, phones_at
-from orality.pretraining.quantizer import train_quantizer
+from orality.pretraining.quantizer.encode import Ids, deduplicate, encode_frames, layer_of
+from orality.pretraining.quantizer.frame_training import EncoderSettings
+from orality.pretraining.quantizer.phones import phone_inventory, phones_at
+from orality.pretraining.quantizer.train import train_quantizer
 from orality.pretraining.recipe import PretrainRecipe
-from orality.pretraining.unit_lm import UnitLMSettings, train_unit_lm
-from orality.pretraining.unit_vocoder import train_vocoder
+from orality.pretraining.unit_lm.train import UnitLMSettings, train_unit_lm
+from orality.pretraining.vocoder.code_hifigan import VocoderShape
+from orality.pretraining.vocoder.train import train_vocoder
 from orality.progress import Progress, silent
 from orality.store import atomic_write, lock_folder
 from orality.store.files import explain_os_errors

@@ -48,8 +48,8 @@ def store_hidden_states(run: Path, slm: SpeechLM, *, layer: int = -1) -> Path:
     file that was written. Raises EvaluationError where the run has stored no units to compare or
     the model gives no hidden states.
     """
-    from orality.report.hidden_states import hidden_state_representations
-    from orality.report.representations import store_representations
+    from orality.report.speech_gap.hidden_states import hidden_state_representations
+    from orality.report.speech_gap.representations import store_representations
 
     found = hidden_state_representations(Path(run), slm, layer=layer)
     return store_representations(Path(run), found)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orality.evaluation.tables import write_tables
-from orality.report.golden_gap import GoldenGap, golden_gap
+from orality.evaluation.tables.tables import write_tables
+from orality.report.data.run_data import RunData, read_run
 from orality.report.page import write_page
 from orality.report.paper.write import write_figures
-from orality.report.representations import read_representations
-from orality.report.run_data import RunData, read_run
+from orality.report.speech_gap.golden_gap import GoldenGap, golden_gap
+from orality.report.speech_gap.representations import read_representations
 
 
 def write_everything(run: Path, *, max_prompts: int, audio_megabytes: float) -> Path:

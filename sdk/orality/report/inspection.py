@@ -8,7 +8,6 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from orality.errors import StoreError
-from orality.escaping import for_terminal
 from orality.feedback import Selection, SelectionRule, read_selection, resolve
 from orality.feedback.select import Candidate
 from orality.feedback.yields import (
@@ -20,11 +19,12 @@ from orality.feedback.yields import (
     threshold_grid,
     yields,
 )
-from orality.pair_options import verdicts_of
 from orality.progress import duration
 from orality.recipe import Recipe
-from orality.report.pair_check import check_pairs
+from orality.recipe.pair_sections import verdicts_of
+from orality.report.sections.pair_check import check_pairs
 from orality.store import iterate_records, read_records, stage_costs
+from orality.untrusted.escaping import for_terminal
 
 _WIDTH = 40
 

@@ -12,22 +12,22 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from orality.report.costs import cost_rows
-from orality.report.curriculum_tracks import curriculum_systems, tracks_of
-from orality.report.distributions import repetition, system_scores, true_repetition
-from orality.report.drawn_lines import outlines, track_figure
-from orality.report.examples import Extremes, extremes
-from orality.report.figures import Figure
-from orality.report.frontier_view import frontier_view
-from orality.report.golden_gap import GoldenGap
-from orality.report.golden_view import golden_view
-from orality.report.listening import Listening, of_evaluation, of_rounds
-from orality.report.provenance import provenance
-from orality.report.results_view import results_view
-from orality.report.rounds_view import round_view
-from orality.report.run_data import RunData
-from orality.report.scale import shared_frame
-from orality.report.yield_table import run_yields
+from orality.report.data.run_data import RunData
+from orality.report.figures.curriculum_tracks import curriculum_systems, tracks_of
+from orality.report.figures.distributions import repetition, system_scores, true_repetition
+from orality.report.figures.draw import Figure
+from orality.report.figures.drawn_lines import outlines, track_figure
+from orality.report.figures.scale import shared_frame
+from orality.report.sections.costs import cost_rows
+from orality.report.sections.examples import Extremes, extremes
+from orality.report.sections.frontier import frontier_view
+from orality.report.sections.golden import golden_view
+from orality.report.sections.listening import Listening, of_evaluation, of_rounds
+from orality.report.sections.provenance import provenance
+from orality.report.sections.results import results_view
+from orality.report.sections.rounds import round_view
+from orality.report.sections.yield_table import run_yields
+from orality.report.speech_gap.golden_gap import GoldenGap
 from orality.store import atomic_write
 
 AUDIO_BYTES = 24_000_000  # of embedded speech, so that the file stays below about 25 MB

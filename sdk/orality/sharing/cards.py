@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from orality.report.thresholds import thresholds_of
+from orality.report.sections.thresholds import thresholds_of
 from orality.sharing.base import BaseModel
 from orality.sharing.figures import Figure, intervals_of, model_index
 from orality.sharing.markdown import fenced, front_matter, neutral, render

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from orality.errors import SharingError
 from orality.evaluation.aggregate import GENERATION
-from orality.evaluation.columns import Column, columns
 from orality.evaluation.results import Comparison, Metric, Results
+from orality.evaluation.tables.columns import Column, columns
 from orality.sharing.base import repository_id
 from orality.sharing.markdown import neutral, plain
 from orality.sharing.source import without_paths

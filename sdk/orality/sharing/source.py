@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orality.documents import read_yaml
 from orality.errors import SharingError
 from orality.evaluation.results import Results, read_results
-from orality.public_addresses import public_address
 from orality.store import read_json, refuse_links
-from orality.systems import ADOPTION, BASELINES, aligned
+from orality.store.systems import ADOPTION, BASELINES, aligned
+from orality.untrusted.addresses import public_address
+from orality.untrusted.documents import read_yaml
 
 WEIGHTS = "adapter_model.safetensors"
 

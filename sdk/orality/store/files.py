@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orality import documents
 from orality.errors import OralityError, StoreError
+from orality.untrusted import documents
 
 _SYNCS_AT_A_TIME = 8
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from orality.components import ComponentSpec
 from orality.errors import RecipeError
 from orality.plugins import load
+from orality.specs import ComponentSpec
 from orality.types import UnitSpec
 
 _LIGHT = """

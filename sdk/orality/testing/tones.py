@@ -102,7 +102,7 @@ def write_toy_corpus(folder: Path, *, utterances: int = 40, seed: int = 0) -> No
             ids += [*word, 0]
         split = ("train", "train", "train", "dev", "test")[number % 5]
         name = f"toy-{number:03d}"
-        write_audio(folder / f"{name}.ogg", whistle(Units(np.asarray(ids, dtype=np.int64))))
+        write_audio(folder / f"{name}.ogg", whistle(Units.of(ids)))
         rows.append(
             {
                 "id": name,

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from orality.components import (
+from orality.hookspecs import hookimpl
+from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.specs import (
     ComponentConfig,
     JudgeSpec,
     SLMSpec,
@@ -17,8 +19,6 @@ from orality.components import (
     TranscriberSpec,
     VocoderSpec,
 )
-from orality.hookspecs import hookimpl
-from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
 from orality.types import UnitSpec
 
 LETTERS = " abcdefghijklmnopqrs"

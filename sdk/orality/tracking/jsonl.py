@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orality.documents import load_json, read_text
 from orality.errors import StoreError
 from orality.store.files import atomic_write, explain_os_errors
+from orality.untrusted.documents import load_json, read_text
 
 
 class JsonlTracker:

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from orality.documents import read_json
 from orality.errors import CheckpointError
 from orality.store.folders import newest_step, write_step
+from orality.untrusted.documents import read_json
 
 
 @dataclass(frozen=True, slots=True)

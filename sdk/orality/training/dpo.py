@@ -11,17 +11,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from orality.draws import draw_of
 from orality.errors import TrainingError
+from orality.preferences.shortcuts import shortcut_accuracies
+from orality.preferences.ties import draw_of
 from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
-from orality.shortcuts import shortcut_accuracies
 from orality.tracking import Tracked
 from orality.training.attention import AUTO
 from orality.training.diagnosis import diagnose
 from orality.training.fingerprint import data_fingerprint, policy_fingerprint
 from orality.training.fit import Lora, Prepared, TrainResult, fit, unique_ids
-from orality.training.gaps import check_gaps, mean_gap
 from orality.training.log_probs import Score
 from orality.training.loop import Settings
 from orality.training.losses import (
@@ -34,8 +33,9 @@ from orality.training.losses import (
     weighted_mean,
 )
 from orality.training.method import Method
-from orality.training.preferences import PreferenceItem, draw_pairs, preference_items
 from orality.training.reference import Opened, another_policy, frozen_sums, without_adapter
+from orality.training.rows.gaps import check_gaps, mean_gap
+from orality.training.rows.preferences import PreferenceItem, draw_pairs, preference_items
 from orality.types import PreferencePair
 
 BestBy = Literal["reward_accuracy", "loss"]
@@ -72,7 +72,7 @@ def train_dpo(
     which pairs carry log-probabilities of `slm` (default: `policy_fingerprint(slm)`).
     `reference_policy`: what the policy is held to, `slm` itself if None; log-probabilities under
     another one are computed once and kept. Pairs of one prompt share it in every row, and a
-    continuation that is in several pairs is read once; of alternatives (`orality.draws`), every
+    continuation that is in several pairs is read once; of alternatives (`preferences.ties`), every
     epoch draws one. `max_kl`: nats per continuation above which the result warns. `tracked`: who
     follows step by step. Raises TrainingError when there are no pairs, when they do not fit the
     model, when the loss needs scores that they lack, or when a loss is not finite. Defaults:

@@ -22,14 +22,14 @@ from orality.store.files import read_json, write_json
 from orality.tracking import Tracked
 from orality.training.adapter import adapted, save_adapter
 from orality.training.attention import AUTO, packed_attention
-from orality.training.checkpointing import recomputed_layers
-from orality.training.devices import accelerator_for, require_agreement
+from orality.training.devices.checkpointing import recomputed_layers
+from orality.training.devices.devices import accelerator_for, require_agreement
+from orality.training.devices.precision import cast_once
+from orality.training.devices.sharding import sharded
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.loop import Settings, train
 from orality.training.method import ItemT, Method
 from orality.training.metrics import read_metrics
-from orality.training.precision import cast_once
-from orality.training.sharding import sharded
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from orality.errors import TrainingError
 from orality.protocols import SpeechLM
 from orality.training.attention import Backend
-from orality.training.packing import Group, pack
+from orality.training.rows.packing import Group, pack
 from orality.types import Units
 
 Score = Callable[[Sequence[Group]], Tensor]

@@ -24,12 +24,12 @@ from orality.progress import Progress, silent
 from orality.tracking import Log, Tracked
 from orality.training.attention import Backend
 from orality.training.checkpoints import latest_checkpoint, write_checkpoint
-from orality.training.columns import compute_columns, share_columns
-from orality.training.devices import sum_gradients
+from orality.training.devices.devices import sum_gradients
+from orality.training.devices.precision import PRECISIONS, autocast
 from orality.training.log_probs import Score, sum_log_probs
 from orality.training.method import ItemT, Method
 from orality.training.metrics import append_metrics, rewind_metrics, tracked_figures
-from orality.training.precision import PRECISIONS, autocast
+from orality.training.rows.columns import compute_columns, share_columns
 from orality.training.schedule import learning_rate, rows_of, steps_from, total_steps
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
 
-from orality.training.packing import Group
+from orality.training.rows.packing import Group
 
 
 class Item(Protocol):

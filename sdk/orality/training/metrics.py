@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from orality.documents import load_json, read_text
 from orality.errors import TrainingError
 from orality.store.files import atomic_write
+from orality.untrusted.documents import load_json, read_text
 
 
 def append_metrics(path: Path, record: Mapping[str, float]) -> None:

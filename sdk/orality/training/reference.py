@@ -17,10 +17,10 @@ from orality.progress import Progress, silent
 from orality.protocols import SpeechLM
 from orality.store.files import read_json, write_json
 from orality.training.attention import packed_attention
-from orality.training.columns import compute_columns
+from orality.training.devices.sharding import sharded
 from orality.training.log_probs import Score, sum_log_probs
-from orality.training.preferences import PreferenceItem
-from orality.training.sharding import sharded
+from orality.training.rows.columns import compute_columns
+from orality.training.rows.preferences import PreferenceItem
 from orality.types import PreferencePair
 
 logger = logging.getLogger(__name__)

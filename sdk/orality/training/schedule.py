@@ -9,7 +9,7 @@ from itertools import count
 import numpy as np
 
 from orality.errors import TrainingError
-from orality.training.packing import fill_rows
+from orality.training.rows.packing import fill_rows
 
 
 def epoch(sizes: tuple[int, ...], per_step: int, *, number: int, seed: int) -> list[list[int]]:

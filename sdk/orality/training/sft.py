@@ -20,7 +20,7 @@ from orality.training.log_probs import sequence_group
 from orality.training.loop import Settings
 from orality.training.losses import next_unit_loss
 from orality.training.method import Method
-from orality.training.packing import Group
+from orality.training.rows.packing import Group
 from orality.types import Units
 
 

@@ -8,9 +8,9 @@ import re
 import shutil
 from pathlib import Path
 
+from orality.checkpoints import note_checkpoint
 from orality.errors import CheckpointError, DownloadError
 from orality.progress import Progress, silent
-from orality.resolved import note_checkpoint
 from orality.weights.archive import extract_members, unpack
 from orality.weights.cache import (
     cache_folder,

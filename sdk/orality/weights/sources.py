@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
-from orality.public_addresses import public_address
+from orality.untrusted.addresses import public_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import orality
 from orality import CompatibilityError, Waveform
-from orality.silence import is_silent
+from orality.audio.silence import is_silent
 from orality_asr_nemo import NemoConfig, output_language
 from orality_asr_nemo.recordings import cut
 from orality_asr_nemo.transcriber import NemoTranscriber

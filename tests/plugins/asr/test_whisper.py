@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from orality import CheckpointError, CompatibilityError, Waveform
-from orality.silence import is_silent
+from orality.audio.silence import is_silent
 from orality.testing import TranscriberTests
 from orality_asr_whisper import WhisperConfig, build, decoder, decoding, languages, output_language
 from orality_asr_whisper.convert import convert

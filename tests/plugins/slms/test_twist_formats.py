@@ -23,7 +23,7 @@ from transformers import (
 
 import orality
 from orality import CheckpointError, EvaluationError, Units
-from orality.resolved import noted_checkpoints
+from orality.checkpoints import noted_checkpoints
 from orality.weights import file_sha256, weight_files
 from orality_slm_twist import TwistConfig, orality_slms
 

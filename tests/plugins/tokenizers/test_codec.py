@@ -412,7 +412,7 @@ def test_two_codecs_of_one_name_have_other_fingerprints(
 def test_a_stack_of_other_codebooks_is_refused_before_weights_load(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    from orality.compat import Stack, find_problems
+    from orality.compatibility import Stack, find_problems
 
     shutil.copy(folders["encodec"] / "config.json", tmp_path)  # no weights here at all
     registry = orality.load()

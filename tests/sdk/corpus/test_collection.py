@@ -13,7 +13,7 @@ import soundfile
 
 from orality import AudioError, CorpusError
 from orality.corpus import load_corpus
-from orality.corpus.names import LineIndex, NameIndex
+from orality.corpus.names.names import LineIndex, NameIndex
 
 RATE = 16_000
 
@@ -159,7 +159,7 @@ def test_linked_folders_are_followed_once(tmp_path):
 
 
 def test_names_of_one_hash_are_told_apart_by_the_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr("orality.corpus.names._hash", len)
+    monkeypatch.setattr("orality.corpus.names.names._hash", len)
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfab one\nab two\ncd three\n;; ab no\nab four\n")
     index = LineIndex([tmp_path / "a.txt"], comment=";;")
     assert [line for _, line in index.lines("ab")] == ["ab one", "ab two", "ab four"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from orality.audio import write_audio
+from orality.evaluation import Results, SamplingSetup, evaluate_systems
+from orality.feedback import ConfiguredJudge
 from orality.testing.tones import whistle
 from orality.testing.toy import UNIT_SPEC
 from orality.types import Sample, Units
@@ -43,7 +47,7 @@ class UnigramSLM:
 
 
 def melody(*ids: int) -> Units:
-    return Units(np.asarray(ids, dtype=np.int64))
+    return Units.of(ids)
 
 
 def write_stories(folder: Path, pairs: Sequence[tuple[Units, Units]]) -> Path:
@@ -52,3 +56,22 @@ def write_stories(folder: Path, pairs: Sequence[tuple[Units, Units]]) -> Path:
         write_audio(folder / f"{2 * number}_{number}_correct.wav", whistle(right))
         write_audio(folder / f"{2 * number + 1}_{number}_incorrect.wav", whistle(wrong))
     return folder
+
+
+def run_evaluation(**arguments: Any) -> Results:
+    """`evaluate_systems`, with the arguments of its setup and of the setup's judge among others."""
+    judge: dict[str, Any] = {"name": "judge"} | {
+        name: arguments.pop(key)
+        for key, name in (("judge_name", "name"), ("reads", "reads"), ("scale", "scale"))
+        if key in arguments
+    }
+    built = arguments.pop("judge", None)
+    names = [field.name for field in dataclasses.fields(SamplingSetup)]
+    chosen = {name: arguments.pop(name) for name in names if name in arguments}
+    setup = None
+    if built is not None:
+        setup = SamplingSetup(
+            judge=ConfiguredJudge(build=lambda: built, **judge),
+            **{"vocoder": None, "transcriber": None, **chosen},
+        )
+    return evaluate_systems(setup=setup, seed=chosen.get("seed", 0), **arguments)

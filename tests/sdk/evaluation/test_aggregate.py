@@ -8,8 +8,8 @@ import pytest
 
 from orality.errors import EvaluationError
 from orality.evaluation.aggregate import compare, compare_systems, measure_accuracy, measure_items
-from orality.evaluation.likelihood import PairOutcome, accuracy
-from orality.evaluation.pairs import BenchmarkPair
+from orality.evaluation.benchmarks.pairs import BenchmarkPair
+from orality.evaluation.likelihood.accuracy import PairOutcome, accuracy
 from orality.evaluation.results import Item
 
 

@@ -8,13 +8,13 @@ import math
 
 import numpy as np
 import pytest
-from evaluation_fakes import UnigramSLM, melody, write_stories
+from evaluation_fakes import UnigramSLM, melody, run_evaluation, write_stories
 
 from orality.audio import read_audio
 from orality.errors import EvaluationError, StoreError
-from orality.evaluation.benchmarks import find_benchmark
-from orality.evaluation.continuations import EvaluationPrompt
-from orality.evaluation.evaluate import SystemInfo, evaluate_systems
+from orality.evaluation.benchmarks.find import find_benchmark
+from orality.evaluation.continuations.sample import EvaluationPrompt
+from orality.evaluation.evaluate import SystemInfo
 from orality.evaluation.results import read_items, read_results
 from orality.feedback.auto_bleu import auto_bleu
 from orality.store import Run, read_records
@@ -55,7 +55,7 @@ def evaluate(tmp_path, stories, systems=None, build=None, **changes):
         "scale": (1.0, 5.0),
         **changes,
     }
-    return evaluate_systems(**arguments)
+    return run_evaluation(**arguments)
 
 
 def test_figures_are_what_the_items_say(tmp_path, stories):
@@ -282,7 +282,7 @@ def test_silence_is_counted(tmp_path, stories):
     ("changes", "message"),
     [
         ({"baseline": "nobody"}, "the baseline 'nobody' is none of the systems pre-trained"),
-        ({"judge": None}, "need a judge"),
+        ({"judge": None}, "need a setup"),
         ({"transcriber": None}, "reads text, which needs a transcriber"),
         ({"vocoder": None}, "needs a vocoder"),
         ({"reads": frozenset({"audio"})}, "prompts p0, p1, p2 have no audio"),

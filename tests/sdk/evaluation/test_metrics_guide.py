@@ -9,9 +9,9 @@ from typing import get_args
 import yaml
 
 from orality import evaluation
-from orality.evaluation.benchmarks import Kind
-from orality.evaluation.generation_choices import Choice
-from orality.options import EvaluationOptions
+from orality.evaluation.benchmarks.find import Kind
+from orality.evaluation.continuations.choices import Choice
+from orality.recipe.sections import EvaluationOptions
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text()
 

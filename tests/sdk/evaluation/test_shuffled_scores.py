@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orality.evaluation.corpus_level import figure_of
-from orality.evaluation.frontier import ClusterPoint, gain_over_curve
+from orality.evaluation.continuations.summarize import figure_of
+from orality.evaluation.frontier.curve import ClusterPoint, gain_over_curve
 
 STORED = json.loads(
     (Path(__file__).parents[2] / "golden" / "alignment" / "table1_seed1.json").read_text()

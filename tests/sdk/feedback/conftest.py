@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from orality import JudgeRequest, Sample, Transcript, Units, Verdict, Waveform
-from orality.feedback import Judging, Prompts, Round, Selection
+from orality.feedback import ConfiguredJudge, Prompts, Round, Selection
 from orality.feedback.schemas import PROMPTS
 from orality.store import put_shard, shard_path
 from orality.types import SamplingOptions
@@ -89,7 +89,7 @@ def a_round() -> Callable[..., Round]:
             "vocoder": Voice,
             "transcriber": Ears,
             "judges": {
-                "verdicts": Judging(
+                "verdicts": ConfiguredJudge(
                     build=Reader, name="reader", reads=frozenset({"text"}), scale=(1.0, 5.0)
                 )
             },

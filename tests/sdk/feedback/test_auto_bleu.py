@@ -6,7 +6,7 @@ import pytest
 
 from orality.errors import OralityError
 from orality.feedback.auto_bleu import auto_bleu
-from orality.scripts import words
+from orality.text.scripts import words
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from orality import StoreError, Verdict
 from orality.errors import OralityError
-from orality.feedback import Judging, Selection, make_pairs, median_pace, read_pairs, reselect
+from orality.feedback import (
+    ConfiguredJudge,
+    Selection,
+    make_pairs,
+    median_pace,
+    read_pairs,
+    reselect,
+)
 from orality.feedback.seeds import seed_of
 from orality.feedback.select import candidate_of
 from orality.store import read_records, read_shard, shard_path, shard_paths
@@ -136,8 +143,8 @@ def test_judges_get_what_they_read_and_no_more(a_round, tmp_path):
 
     def judged_by(reads):
         given.clear()
-        judging = Judging(build=Nosy, name="nosy", reads=frozenset(reads), scale=(1.0, 5.0))
-        work = a_round(tmp_path / "-".join(reads), judges={"verdicts": judging})
+        judge = ConfiguredJudge(build=Nosy, name="nosy", reads=frozenset(reads), scale=(1.0, 5.0))
+        work = a_round(tmp_path / "-".join(reads), judges={"verdicts": judge})
         make_pairs(work)
         return work, given[0]
 
@@ -158,8 +165,8 @@ def test_the_dollars_of_a_stage_are_those_of_its_verdicts(a_round, tmp_path):
         def score(self, requests):
             return [dataclasses.replace(VERDICT, metrics={"dollars": 0.25}) for _ in requests]
 
-    judging = Judging(build=Expensive, name="x", reads=frozenset({"units"}), scale=(1.0, 5.0))
-    work = a_round(tmp_path, judges={"verdicts": judging})
+    judge = ConfiguredJudge(build=Expensive, name="x", reads=frozenset({"units"}), scale=(1.0, 5.0))
+    work = a_round(tmp_path, judges={"verdicts": judge})
     work.make("continuations", SHARDS)
     assert work.make("verdicts", SHARDS) == (24, 6.0)
 
@@ -267,8 +274,8 @@ def test_a_judge_that_forgets_a_request_stops_before_anything_is_stored(a_round,
         def score(self, requests):
             return [VERDICT] * (len(requests) - 1)
 
-    judging = Judging(build=Forgetful, name="x", reads=frozenset({"units"}), scale=(1.0, 5.0))
-    work = a_round(tmp_path, judges={"verdicts": judging})
+    judge = ConfiguredJudge(build=Forgetful, name="x", reads=frozenset({"units"}), scale=(1.0, 5.0))
+    work = a_round(tmp_path, judges={"verdicts": judge})
     with pytest.raises(OralityError, match="3 verdicts for 4 requests"):
         make_pairs(work)
     assert len(read_shard(shard_path(work.folder / "continuations", "dev-00000"), ["id"])) == 4

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from orality import OralityError
 from orality.feedback.select import Candidate
 from orality.feedback.thresholds import SelectionRule, usual_gap, usual_repetition
-from orality.pair_options import SelectionOptions, Thresholds
+from orality.recipe.pair_sections import SelectionOptions, Thresholds
 
 AUTO = Thresholds(rejected="auto", chosen="auto")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orality.audio import write_audio
-from orality.evaluation.continuations import SAMPLES
+from orality.evaluation.continuations.sample import SAMPLES
 from orality.evaluation.results import Metric, Results, System, write_results
 from orality.feedback.schemas import PROMPTS
 from orality.listening import Key, Sample, rater_order

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from orality import Recipe, RecipeError
 from orality.cli.commands import app
-from orality.curriculum import build_pairs
 from orality.planning import calibrate, plan_recipe, read_rates
+from orality.run import build_pairs
 
 STAGES = ["prompts", "continuations", "speech", "transcripts", "verdicts", "pairs"]
 

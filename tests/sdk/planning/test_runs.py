@@ -99,7 +99,7 @@ def test_disk_is_that_of_the_stage_s_files_and_recordings(run):
 
 
 def judge_of(run):
-    return Recipe.load(run / "recipe.yaml").judge_specs(load())["verdicts"]
+    return Recipe.load(run / "recipe.yaml").resolve().judges["verdicts"].pair
 
 
 def test_a_judge_that_was_not_asked_is_reckoned_by_its_price(run):

@@ -12,7 +12,7 @@ import soundfile
 
 from orality import CorpusError
 from orality.pretraining.data import Utterance, held_out, length_batches, open_speech
-from orality.pretraining.phones import phone_inventory, phones_at
+from orality.pretraining.quantizer.phones import phone_inventory, phones_at
 
 
 def tone(seconds: float, rate: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from orality import CheckpointError, TrainingError
-from orality.pretraining.checkpoints import read_checkpoint, write_checkpoint
 from orality.pretraining.loop import rng_of, run_training, update, warmup_then_linear
+from orality.pretraining.state import read_checkpoint, write_checkpoint
 from orality.store.folders import newest_step
 
 

@@ -16,7 +16,7 @@ import yaml
 import orality
 from orality import CorpusError, RecipeError, SamplingOptions, StoreError, Waveform
 from orality.audio import write_audio
-from orality.compat import compare_units
+from orality.compatibility import compare_units
 from orality.pretraining import corpora, stack
 from orality.pretraining.data import open_speech
 from orality.pretraining.recipe import PretrainRecipe, shipped_pretrain_recipes

@@ -16,7 +16,7 @@ import yaml
 
 from orality.audio import write_audio
 from orality.evaluation.results import Comparison, Metric, Results, System, write_results
-from orality.evaluation.statistics import Interval
+from orality.evaluation.statistics.intervals import Interval
 from orality.feedback.schemas import CONTINUATIONS, PAIRS, PROMPTS, SPEECH, TRANSCRIPTS, VERDICTS
 from orality.store import write_json, write_shard
 from orality.types import Waveform
@@ -238,7 +238,7 @@ def _evaluation(
     seconds: float,
     draw: random.Random,
 ) -> None:
-    from orality.evaluation.continuations import SAMPLES
+    from orality.evaluation.continuations.sample import SAMPLES
 
     rows = []
     for prompt in prompts:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from orality.report.data.run_data import read_run
 from orality.report.everything import compared as gap_of
 from orality.report.page import write_page
-from orality.report.run_data import read_run
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright to drive a browser"

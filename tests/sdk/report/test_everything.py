@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 from orality.cli.commands import app
 from orality.errors import OralityError
 from orality.evaluation.results import read_results
-from orality.evaluation.tables import write_tables
+from orality.evaluation.tables.tables import write_tables
 from orality.progress import duration
 from orality.report import write_report
-from orality.report.costs import cost_rows
-from orality.report.examples import extremes
+from orality.report.data.run_data import Continuation, Prompt, RunData, Stage, read_run
 from orality.report.page import write_page
-from orality.report.run_data import Continuation, Prompt, RunData, Stage, read_run
-from orality.report.thresholds import Thresholds
-from orality.report.yield_table import round_yields, run_yields
+from orality.report.sections.costs import cost_rows
+from orality.report.sections.examples import extremes
+from orality.report.sections.thresholds import Thresholds
+from orality.report.sections.yield_table import round_yields, run_yields
 
 TABLES = ("table.md", "table.csv", "table.tex")
 

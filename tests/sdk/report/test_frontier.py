@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orality.evaluation.frontier_results import (
+from orality.evaluation.frontier.results import (
     Frontier,
     FrontierGain,
     FrontierPoint,
@@ -18,13 +18,13 @@ from orality.evaluation.frontier_results import (
     TemperatureComparison,
 )
 from orality.evaluation.results import read_results, write_results
-from orality.evaluation.statistics import Interval
-from orality.report.axes import HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from orality.report.frontier_view import frontier_figure, frontier_view
-from orality.report.labels import along, placed
+from orality.evaluation.statistics.intervals import Interval
+from orality.report.data.run_data import read_run
+from orality.report.figures.axes import HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from orality.report.figures.labels import along, placed
 from orality.report.page import write_page
 from orality.report.paper.frontier import write_frontier
-from orality.report.run_data import read_run
+from orality.report.sections.frontier import frontier_figure, frontier_view
 
 JUDGE, BLEU = "judge/likelihood/moonshine", "auto-bleu/align-slm/moonshine"
 

@@ -17,8 +17,8 @@ import soundfile
 
 from orality.errors import EvaluationError, StoreError
 from orality.report import write_report
+from orality.report.data.run_data import read_run
 from orality.report.page import render, write_page
-from orality.report.run_data import read_run
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 VOID = {"meta", "input", "br", "img", "link", "hr"}

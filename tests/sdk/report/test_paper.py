@@ -9,16 +9,20 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from orality.report.curriculum_tracks import curriculum_systems, feedback_tracks, measured_tracks
-from orality.report.distributions import Histograms, Panel, repetition, round_scores
-from orality.report.figures import Line, bins
-from orality.report.golden_gap import golden_gap
+from orality.report.data.run_data import read_run
+from orality.report.figures.curriculum_tracks import (
+    curriculum_systems,
+    feedback_tracks,
+    measured_tracks,
+)
+from orality.report.figures.distributions import Histograms, Panel, repetition, round_scores
+from orality.report.figures.draw import Line, bins
 from orality.report.paper import style
 from orality.report.paper.clouds import write_clouds
 from orality.report.paper.histograms import write_histograms
 from orality.report.paper.table import Table, csv_text
-from orality.report.representations import read_representations
-from orality.report.run_data import read_run
+from orality.report.speech_gap.golden_gap import golden_gap
+from orality.report.speech_gap.representations import read_representations
 
 FIGURES = ("auto-bleu", "curriculum", "scores", "scores-held-out", "systems", "training")
 

@@ -11,7 +11,7 @@ import torch
 import orality
 from orality import Recipe, Waveform, write_audio
 from orality.evaluation.results import Comparison, Metric, Results, System, write_results
-from orality.evaluation.statistics import Interval
+from orality.evaluation.statistics.intervals import Interval
 from orality.feedback import schemas
 from orality.store import write_json, write_shard
 from orality.training import adapted, policy_fingerprint, save_adapter

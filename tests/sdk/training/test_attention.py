@@ -16,7 +16,7 @@ from orality.training.attention.flex import block_mask, flex
 from orality.training.attention.sdpa import sdpa
 from orality.training.attention.xformers import block_bias, has_kernels, xformers
 from orality.training.log_probs import sum_log_probs
-from orality.training.packing import Branch, Group, Layout, pack
+from orality.training.rows.packing import Branch, Group, Layout, pack
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from orality.pretraining.stories.joining import EDGE, trim
 from orality.pretraining.stories.phones import PAUSE
 from orality.pretraining.stories.speech import RATE
 from orality.pretraining.stories.storage import Row, SpokenCorpus, read_corpus, sentence_id
-from orality.pretraining.unit_lm_data import Ids, UnitCorpus
+from orality.pretraining.unit_lm.data import Ids, UnitCorpus
 
 STORIES, SINGLES = 110_000, 60_000
 # Words in a carrier, grammatical sentences, and story sentences read alone.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orality.report.golden_gap import GoldenGap, auc_text
 from orality.report.paper import style
 from orality.report.paper.table import Table
+from orality.report.speech_gap.golden_gap import GoldenGap, auc_text
 
 
 def write_clouds(folder: Path, name: str, gap: GoldenGap) -> list[Path]:

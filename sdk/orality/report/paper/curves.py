@@ -8,10 +8,10 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from orality.report.curriculum_tracks import Track
+from orality.report.figures.curriculum_tracks import Track
+from orality.report.figures.trainings import QUANTITIES, Training
 from orality.report.paper import style
 from orality.report.paper.table import Table, Value
-from orality.report.trainings import QUANTITIES, Training
 
 _HEIGHT = 1.45  # inches of a panel
 

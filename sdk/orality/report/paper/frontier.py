@@ -6,12 +6,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from orality.evaluation.frontier_results import Frontier
-from orality.evaluation.frontier_tables import column_of
-from orality.evaluation.tables import Column
-from orality.report.frontier_view import drawn_points, place
+from orality.evaluation.frontier.results import Frontier
+from orality.evaluation.frontier.tables import column_of
+from orality.evaluation.tables.tables import Column
 from orality.report.paper import style
 from orality.report.paper.table import Table, Value
+from orality.report.sections.frontier import drawn_points, place
 
 _HEIGHT = 2.1  # inches of a row of panels
 

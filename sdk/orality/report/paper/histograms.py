@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from orality.report.distributions import SIDES, Histograms, Panel
+from orality.report.figures.distributions import SIDES, Histograms, Panel
 from orality.report.paper import style
 from orality.report.paper.table import Table, Value
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orality.evaluation.results import Results
-from orality.evaluation.tables import Column
+from orality.evaluation.tables.tables import Column
 from orality.report.paper import style
 from orality.report.paper.table import Table, Value
 

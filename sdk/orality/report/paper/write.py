@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orality.evaluation.tables import columns
-from orality.report.curriculum_tracks import tracks_of
-from orality.report.distributions import repetition, round_scores, system_scores
-from orality.report.golden_gap import GoldenGap
+from orality.evaluation.tables.tables import columns
+from orality.report.data.run_data import RunData
+from orality.report.figures.curriculum_tracks import tracks_of
+from orality.report.figures.distributions import repetition, round_scores, system_scores
+from orality.report.figures.trainings import preference_trainings
 from orality.report.paper.clouds import separations_table, write_clouds
 from orality.report.paper.curves import write_curriculum, write_training
 from orality.report.paper.frontier import write_frontier
 from orality.report.paper.histograms import write_histograms
 from orality.report.paper.systems import write_systems
 from orality.report.paper.table import csv_text
-from orality.report.run_data import RunData
-from orality.report.trainings import preference_trainings
-from orality.report.yield_table import yield_table
+from orality.report.sections.yield_table import yield_table
+from orality.report.speech_gap.golden_gap import GoldenGap
 from orality.store import atomic_write
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from orality.training.attention.plan import RowAttention
-from orality.training.packing import Branch, Layout
+from orality.training.rows.packing import Branch, Layout
 
 
 def eager(layout: Layout, device: torch.device) -> RowAttention:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from orality.errors import TrainingError
 from orality.training.attention.plan import RowAttention
-from orality.training.packing import Layout
+from orality.training.rows.packing import Layout
 
 if TYPE_CHECKING:
     from torch.nn.attention.flex_attention import BlockMask

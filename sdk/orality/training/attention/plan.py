@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from orality.training.packing import Layout
+from orality.training.rows.packing import Layout
 
 
 class RowAttention(Protocol):

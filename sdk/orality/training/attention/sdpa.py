@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from orality.training.attention.plan import RowAttention
-from orality.training.packing import Branch, Layout
+from orality.training.rows.packing import Branch, Layout
 
 # Sequences shorter than this share of the longest one beside them go into a call of their own.
 _ALIKE = 0.75

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from orality.errors import TrainingError
 from orality.training.attention.plan import RowAttention
-from orality.training.packing import Branch, Layout
+from orality.training.rows.packing import Branch, Layout
 
 
 def xformers(layout: Layout, device: torch.device) -> RowAttention:

@@ -13,9 +13,9 @@ import pytest
 
 from orality.corpus import load_corpus
 from orality.errors import CorpusError
-from orality.evaluation.sblimp import read_sblimp
-from orality.evaluation.storycloze import read_storycloze
-from orality.evaluation.swuggy import read_swuggy
+from orality.evaluation.benchmarks.sblimp import read_sblimp
+from orality.evaluation.benchmarks.storycloze import read_storycloze
+from orality.evaluation.benchmarks.swuggy import read_swuggy
 from orality.pretraining.stories import storage
 from orality.pretraining.stories.build import build_stories
 from orality.pretraining.stories.grammar import Pool, lines

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, Word, resample
-from orality.ctc import align_words, spelled
-from orality.silence import cut_at_silence, is_silent
+from orality.audio.ctc import align_words, spelled
+from orality.audio.silence import cut_at_silence, is_silent
 
 _LONGEST, _SEARCH = 30.0, 8.0  # seconds of a piece, and where its end is looked for
 _NEVER = -30.0  # nats: what is not said in a silence

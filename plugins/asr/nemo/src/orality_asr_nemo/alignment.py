@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import Transcript
-from orality.ctc import align_words, spelled
+from orality.audio.ctc import align_words, spelled
 
 
 @dataclass(frozen=True, slots=True)

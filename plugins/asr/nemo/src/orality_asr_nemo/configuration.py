@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orality import CheckpointError
-from orality.documents import read_yaml
+from orality.untrusted.documents import read_yaml
 
 _ROOTS = ("nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "torchmetrics.")
 _FUNCTIONS = frozenset({"nemo.collections.asr.modules.transformer.get_nemo_transformer"})

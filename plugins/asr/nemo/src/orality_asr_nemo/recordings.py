@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orality.silence import cut_at_silence
+from orality.audio.silence import cut_at_silence
 
 _LONGEST, _SEARCH = 40.0, 10.0  # seconds; a cut is looked for in the last ones
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, resample
-from orality.silence import is_silent
+from orality.audio.silence import is_silent
 from orality_asr_nemo.alignment import ctc_aligner
 from orality_asr_nemo.prompts import Prompt
 from orality_asr_nemo.recordings import Piece, cut

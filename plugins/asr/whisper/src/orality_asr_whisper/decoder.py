@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from orality.cpu_linears import joined
+from orality.models.cpu_linears import joined
 
 _Linear = Callable[[Tensor], Tensor]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from orality import Transcript
-from orality.silence import is_silent
+from orality.audio.silence import is_silent
 from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
 from orality_asr_whisper.batches import Clip, batches, states_of
 from orality_asr_whisper.decoding import Rules, mean_log_probs

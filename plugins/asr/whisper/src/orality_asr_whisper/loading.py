@@ -9,7 +9,7 @@ import torch
 
 from orality import CheckpointError, fetch
 from orality.checkpoints import read_json
-from orality.cpu_linears import prepack
+from orality.models.cpu_linears import prepack
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import default_heads
 from orality_asr_whisper.checkpoint import NAMES

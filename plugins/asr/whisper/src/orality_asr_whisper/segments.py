@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from orality.silence import cut_at_silence
+from orality.audio.silence import cut_at_silence
 from orality_asr_whisper.features import SAMPLE_RATE
 
 LONGEST = 24 * SAMPLE_RATE  # five seconds of silence still fit behind it

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from orality import CompatibilityError, Transcript, Waveform, Word
-from orality.silence import is_silent
+from orality.audio.silence import is_silent
 from orality_asr_whisper import WhisperConfig
 from orality_asr_whisper.alignment import SECONDS_PER_STATE, token_starts
 from orality_asr_whisper.batches import clip_states, finite_samples, mixed_batches

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orality import Word
-from orality.scripts import has_spaces
-from orality.silence import FRAME_SECONDS, frame_power
+from orality.audio.silence import FRAME_SECONDS, frame_power
+from orality.text.scripts import has_spaces
 from orality_asr_whisper.features import SAMPLE_RATE
 
 _QUIETER = 10 ** (-35 / 10)  # of the loudest frame, in power: a pause

@@ -13,9 +13,9 @@ import torch
 
 from orality import CheckpointError, JudgeRequest, Verdict, fetch
 from orality.checkpoints import check_loaded
-from orality.cpu_linears import has_bfloat16, prepack
-from orality.joint_text import joint_ids
-from orality.scripts import tokens
+from orality.models.cpu_linears import has_bfloat16, prepack
+from orality.text.joint_text import joint_ids
+from orality.text.scripts import tokens
 from orality_judge_likelihood import SCALE, SHIPPED, LikelihoodConfig, calibration, scoring
 from orality_judge_likelihood.checkpoint import SMOLLM2
 from orality_judge_likelihood.text import normalize, repeated_share

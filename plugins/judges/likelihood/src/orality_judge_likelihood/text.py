@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from orality.scripts import close_up, tokens
+from orality.text.scripts import close_up, tokens
 
 _APOSTROPHES = "'’"
 

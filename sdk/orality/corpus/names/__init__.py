@@ -1,0 +1,1 @@
+"""Names of millions of recordings, and which files belong to which."""

@@ -1,0 +1,1 @@
+"""Benchmarks of pairs: which of two recordings is the right one?"""

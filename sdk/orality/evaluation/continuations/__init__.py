@@ -1,0 +1,1 @@
+"""Held-out prompts continued, and the metrics of those continuations."""

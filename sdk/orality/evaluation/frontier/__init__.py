@@ -1,0 +1,1 @@
+"""Score against diversity across sampling temperatures."""

@@ -1,0 +1,1 @@
+"""Likelihoods of recordings under a speech language model, and accuracies of pairs."""

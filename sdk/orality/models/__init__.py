@@ -1,0 +1,1 @@
+"""Loading and running torch models, for plugins."""

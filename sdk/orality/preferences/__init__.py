@@ -1,0 +1,1 @@
+"""Preference pairs: ties among them, and shortcuts that order them without listening."""

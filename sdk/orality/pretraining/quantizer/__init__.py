@@ -1,0 +1,1 @@
+"""Speech to units: an encoder and k-means over one of its layers."""

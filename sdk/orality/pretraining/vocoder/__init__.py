@@ -1,0 +1,1 @@
+"""Units to speech: a unit HiFi-GAN."""

@@ -1,0 +1,1 @@
+"""Drawings as inline SVG, each with the numbers it shows."""

@@ -1,0 +1,1 @@
+"""How far a system's speech is from recordings."""

@@ -1,0 +1,1 @@
+"""What a text is made of: languages, scripts, and the tokens two texts share."""

@@ -1,0 +1,1 @@
+"""Where and in which precision a training runs."""

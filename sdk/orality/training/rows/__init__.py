@@ -1,0 +1,1 @@
+"""Continuations packed into rows that share their prompts."""

@@ -1,0 +1,1 @@
+"""Input from elsewhere: bounded documents, addresses, escaping, and mistakes in settings."""
