@@ -22,7 +22,17 @@ from orality.errors import (
 )
 from orality.hookspecs import hookimpl
 from orality.plugins import build, load
-from orality.protocols import Aligner, Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
+from orality.protocols import (
+    Aligner,
+    Judge,
+    SpeechLM,
+    SpeechTokenizer,
+    SupportsAlignment,
+    SupportsScoredIds,
+    SupportsWordTimes,
+    Transcriber,
+    Vocoder,
+)
 from orality.specs import (
     ComponentConfig,
     JudgeSpec,
@@ -83,6 +93,9 @@ __all__ = [
     "SpeechLM",
     "SpeechTokenizer",
     "StoreError",
+    "SupportsAlignment",
+    "SupportsScoredIds",
+    "SupportsWordTimes",
     "TokenPrice",
     "TokenizerSpec",
     "TrainingError",

@@ -6,9 +6,9 @@ import difflib
 import importlib.metadata
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from orality import hookspecs
 from orality.errors import OralityError, PluginError, RecipeError
+from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
 from orality.specs import (
     KINDS,
     ComponentConfig,
@@ -166,45 +167,9 @@ def load(
     components: list[Component] = []
     statuses: list[PluginStatus] = []
     for entry_point in entry_points:
-        distribution = entry_point.dist.name if entry_point.dist else "an unknown distribution"
-        version = entry_point.dist.version if entry_point.dist else "?"
-
-        def report(
-            status: str,
-            detail: str = "",
-            provides: tuple[str, ...] = (),
-            *,
-            name: str = entry_point.name,
-            owner: tuple[str, str] = (distribution, version),
-        ) -> None:
-            statuses.append(PluginStatus(name, *owner, status, detail, provides))
-
-        if entry_point.name in disabled:
-            report("disabled", "ORALITY_DISABLE_PLUGINS names it")
-            continue
-        mismatch = _version_mismatch(entry_point)
-        if mismatch:
-            report("incompatible", mismatch)
-            continue
-        try:
-            found = _collect(entry_point.load(), distribution, version)
-        except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            if strict:
-                raise PluginError(
-                    f"plugin {entry_point.name!r} of {distribution} {version} is broken: {detail}"
-                ) from error
-            logger.warning(
-                "plugin %r of %s %s is broken and left out: %s",
-                entry_point.name,
-                distribution,
-                version,
-                detail,
-            )
-            report("broken", detail)
-            continue
+        status, found = _load_one(entry_point, disabled, strict)
+        statuses.append(status)
         components += found
-        report("loaded", provides=tuple(f"{item.kind}:{item.spec.name}" for item in found))
     for plugin in extra:
         name = getattr(plugin, "__name__", type(plugin).__name__)
         found = _collect(plugin, name, "given")
@@ -214,6 +179,51 @@ def load(
     return Registry(tuple(components), tuple(statuses))
 
 
+def _load_one(
+    entry_point: importlib.metadata.EntryPoint, disabled: Collection[str], strict: bool
+) -> tuple[PluginStatus, list[Component]]:
+    """What became of one plugin, and its components."""
+    distribution = entry_point.dist.name if entry_point.dist else "an unknown distribution"
+    version = entry_point.dist.version if entry_point.dist else "?"
+
+    def status(name: str, detail: str = "", provides: tuple[str, ...] = ()) -> PluginStatus:
+        return PluginStatus(entry_point.name, distribution, version, name, detail, provides)
+
+    if entry_point.name in disabled:
+        return status("disabled", "ORALITY_DISABLE_PLUGINS names it"), []
+    mismatch = _version_mismatch(entry_point)
+    if mismatch:
+        return status("incompatible", mismatch), []
+    try:
+        found = _collect(entry_point.load(), distribution, version)
+    except Exception as error:
+        detail = f"{type(error).__name__}: {error}"
+        if strict:
+            raise PluginError(
+                f"plugin {entry_point.name!r} of {distribution} {version} is broken: {detail}"
+            ) from error
+        logger.warning(
+            "plugin %r of %s %s is broken and left out: %s",
+            entry_point.name, distribution, version, detail,
+        )  # fmt: skip
+        logger.debug("plugin %r is broken", entry_point.name, exc_info=error)
+        return status("broken", detail), []
+    provides = tuple(f"{item.kind}:{item.spec.name}" for item in found)
+    return status("loaded", provides=provides), found
+
+
+@overload
+def build(kind: Literal["tokenizer"], name: str, **config: Any) -> SpeechTokenizer: ...
+@overload
+def build(kind: Literal["slm"], name: str, **config: Any) -> SpeechLM: ...
+@overload
+def build(kind: Literal["vocoder"], name: str, **config: Any) -> Vocoder: ...
+@overload
+def build(kind: Literal["transcriber"], name: str, **config: Any) -> Transcriber: ...
+@overload
+def build(kind: Literal["judge"], name: str, **config: Any) -> Judge: ...
+@overload
+def build(kind: str, name: str, **config: Any) -> Any: ...
 def build(kind: str, name: str, **config: Any) -> Any:
     """Build a component: `build("slm", "twist", checkpoint="tiny")`.
 

@@ -1,5 +1,6 @@
-"""The five contracts and an optional one. Batch first; order kept; one result per item; abstaining
-is None.
+"""The contracts of the five kinds of components, and three optional ones.
+
+Batches come first; order is kept; one result per item; abstaining is None.
 
 A class needs no base class to be a component: it only has to have these members.
 """
@@ -107,8 +108,8 @@ class SpeechLM(Protocol):
 
 @runtime_checkable
 class SupportsScoredIds(Protocol):
-    """A language model that says which token ids `log_likelihood` reads, so that others may pack
-    them."""
+    """Optional for a language model: the token ids that `log_likelihood` reads, so that they can be
+    packed."""
 
     def scored_ids(self, units: Units, *, convention: str = "no_bos") -> torch.Tensor:
         """Token ids of which all but the first are scored: int64, shape (length,).
@@ -154,15 +155,28 @@ class Transcriber(Protocol):
 
 
 @runtime_checkable
-class Aligner(Protocol):
-    """What a transcriber may do besides: tell when the words of a given text were said.
+class SupportsWordTimes(Protocol):
+    """Optional for a transcriber: `Transcript.words` has the time of every word.
 
-    Optional; with it, prompts of a corpus that has transcripts without times end between words.
+    With it, prompts of a corpus without transcripts end between words.
+    """
+
+    @property
+    def timestamps(self) -> bool:
+        """Whether this one was configured to time words."""
+        ...
+
+
+@runtime_checkable
+class SupportsAlignment(Protocol):
+    """Optional for a transcriber: forced alignment of a given text.
+
+    With it, prompts of a corpus that has transcripts without times end between words.
     """
 
     @property
     def aligner(self) -> str | None:
-        """What runs call it, `ctc NAME`; None when the model at hand cannot align after all."""
+        """Identifier recorded in runs, `ctc NAME`; None if this model cannot align."""
         ...
 
     @property
@@ -177,6 +191,9 @@ class Aligner(Protocol):
         """Each text with `words`, one for each of its words between spaces, in order and inside
         the recording, and `confidence` where there is one; None where it cannot be aligned."""
         ...
+
+
+Aligner = SupportsAlignment
 
 
 @runtime_checkable

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orality.protocols import Judge, SpeechLM, SpeechTokenizer, Transcriber, Vocoder
 from orality.types import UnitSpec
+from orality.untrusted.settings import Settings
 
 KINDS = ("tokenizer", "slm", "vocoder", "transcriber", "judge")
 READABLE = frozenset({"text", "audio", "units"})
 
 
-class ComponentConfig(BaseModel):
+class ComponentConfig(Settings):
     """Base of every component's configuration: unknown keys are errors, values never change.
 
-    Secrets do not belong here: a component reads them from the environment when it is built. A
-    message about a wrong value never repeats it, since it may be one.
+    A field that names a file or folder is a `str` or a `Path`, and takes both. Secrets do not
+    belong here: a component reads them from the environment when it is built. A message about a
+    wrong value never repeats it, since it may be one.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     neutral: ClassVar[frozenset[str]] = frozenset()
     """Settings that never change a result (a time limit, a budget): a run goes on with others."""
@@ -31,10 +31,8 @@ class ComponentConfig(BaseModel):
     """Whether a setting `language` that is left out is the recipe's language."""
 
 
-class TokenPrice(BaseModel):
+class TokenPrice(Settings):
     """What a server charges, in US dollars per million tokens."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)

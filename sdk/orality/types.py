@@ -147,12 +147,24 @@ class Verdict:
     """A judge's answer.
 
     `score`: inside the judge's scale, higher is better; None when the judge abstains, with the
-    reason in `rationale`. `metrics`: what else the judge measured (raw log-likelihoods, say).
+    reason in `rationale`. `perplexity`: of the continuation given the prompt, by which pairs and
+    tables of perplexity are made; `tokens`: how many it is the mean over. `dollars`: what the
+    answer cost. `metrics`: what else the judge measured (raw log-likelihoods, say).
     """
 
     score: float | None
     rationale: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    perplexity: float | None = None
+    tokens: float | None = None
+    dollars: float | None = None
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """All that was measured, by name, as it is stored."""
+        own = {"perplexity": self.perplexity, "tokens": self.tokens, "dollars": self.dollars}
+        known = {name: value for name, value in own.items() if value is not None}
+        return {**self.metrics, **known}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

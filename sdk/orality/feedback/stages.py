@@ -162,7 +162,7 @@ def judge(
             "judge": judge.name,
             "score": verdict.score,
             "rationale": verdict.rationale,
-            "metrics": json.dumps(dict(verdict.metrics), sort_keys=True),
+            "metrics": json.dumps(verdict.measured, sort_keys=True),
         }
         for row, verdict in zip(batch, verdicts, strict=True)
     ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from orality.corpus import Utterance
 from orality.errors import CorpusError
-from orality.protocols import Aligner, Transcriber
+from orality.protocols import SupportsAlignment, SupportsWordTimes, Transcriber
 from orality.types import Transcript, Waveform, Word
 
 How = Literal["auto", "words", "aligned", "asr", "pause", "fixed"]
@@ -39,7 +39,7 @@ class Timed:
     """Words with times, which are `approximate` unless a forced aligner made them.
 
     `source`: `words`, `aligned` or `asr`; None where nothing is known. `model`: what made the
-    times, None for the corpus. `confidence`: in [0, 1], where the model tells.
+    times, None for the corpus. `confidence`: in [0, 1], where the model has one.
     """
 
     source: str | None = None
@@ -75,7 +75,7 @@ class WordTimes:
         if not rows or not self.rule.allows("aligned"):
             return
         component = self._component()
-        if not isinstance(component, Aligner) or component.aligner is None:
+        if not isinstance(component, SupportsAlignment) or component.aligner is None:
             if self.rule.how == "aligned":
                 raise CorpusError(
                     "corpus.cut is 'aligned', and the transcriber cannot align a text; wanted one "
@@ -96,14 +96,15 @@ class WordTimes:
         if not rows or not self.rule.allows("asr"):
             return
         component = self._component()
-        if component is None or not getattr(component, "timestamps", False):
+        if not isinstance(component, SupportsWordTimes) or not component.timestamps:
             if self.rule.how == "asr":
                 raise CorpusError(
                     "corpus.cut is 'asr', and the transcriber does not time words; wanted one with "
                     "timestamps: true as corpus.transcriber"
                 )
             return
-        name = getattr(component, "aligner", None) or type(component).__name__
+        name = component.aligner if isinstance(component, SupportsAlignment) else None
+        name = name or type(component).__name__
         heard = component.transcribe([batch[row][1] for row in rows])
         for row, transcript in zip(rows, heard, strict=True):
             if transcript.words:

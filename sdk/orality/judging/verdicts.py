@@ -20,8 +20,8 @@ def score_requests(
     """One verdict per request, in order; equal questions are asked once.
 
     A missing text is no verdict; a continuation in which nothing was heard gets the lowest score
-    without a question. Where the price is known, a verdict's `metrics` have the `dollars` that its
-    answer cost when it was paid for: equal questions show them each, and were paid for once.
+    without a question. Where the price is known, a verdict has the `dollars` that its answer
+    cost when it was paid for: equal questions show them each, and were paid for once.
     """
     verdicts: dict[int, Verdict] = {}
     questions: dict[int, Question] = {}
@@ -42,5 +42,9 @@ def score_requests(
 def _verdict(outcome: Answer | Failure) -> Verdict:
     if isinstance(outcome, Failure):
         return Verdict(None, rationale=outcome.reason)
-    cost = {"dollars": outcome.dollars} if outcome.dollars else {}
-    return Verdict(outcome.score, rationale=outcome.reason, metrics={**outcome.metrics, **cost})
+    return Verdict(
+        outcome.score,
+        rationale=outcome.reason,
+        metrics=outcome.metrics,
+        dollars=outcome.dollars or None,
+    )

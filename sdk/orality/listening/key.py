@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from orality.errors import EvaluationError
 from orality.listening.design import Design, Kind
 from orality.store.files import write_json
+from orality.untrusted.settings import Settings
 
 FILE = "key.json"
 TIE = "tie"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KeySample(_Frozen):
+class KeySample(Settings):
     """A continuation in a trial."""
 
     clip: str
@@ -29,7 +26,7 @@ class KeySample(_Frozen):
     score: float | None = None
 
 
-class KeyTrial(_Frozen):
+class KeyTrial(Settings):
     """A trial; in a `check` the clip `backwards` must be rated low, or lose.
 
     `clips`: the continuations in the order of the design, in which webMUSHRA plays them.
@@ -46,7 +43,7 @@ class KeyTrial(_Frozen):
         return self.backwards is not None
 
 
-class Key(_Frozen):
+class Key(Settings):
     """All trials by name; `test` is the test's own name, which every answer repeats."""
 
     version: int = 1

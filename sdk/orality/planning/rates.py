@@ -6,18 +6,15 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orality.errors import RecipeError
 from orality.untrusted import documents
+from orality.untrusted.settings import Settings
 from orality.untrusted.validation import mistakes
 
 
-class _Values(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageRate(_Values):
+class StageRate(Settings):
     """What one stage takes for one prompt with all of its continuations, on one device."""
 
     stage: str
@@ -37,7 +34,7 @@ class StageRate(_Values):
     """Where the figures come from."""
 
 
-class Rates(_Values):
+class Rates(Settings):
     """What all stages take. `device`: on what; `samples`: continuations of a prompt."""
 
     device: str

@@ -6,18 +6,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from orality.errors import RecipeError
 from orality.untrusted.documents import read_yaml
+from orality.untrusted.settings import Settings
 from orality.untrusted.validation import listed, mistakes
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SpeechOptions(_Section):
+class SpeechOptions(Settings):
     """Where speech comes from."""
 
     corpus: str
@@ -32,7 +29,7 @@ class SpeechOptions(_Section):
     takes them all."""
 
 
-class QuantizerOptions(_Section):
+class QuantizerOptions(Settings):
     """The HuBERT encoder and its k-means."""
 
     targets: Literal["mfcc", "alignment"] = "mfcc"
@@ -54,7 +51,7 @@ class QuantizerOptions(_Section):
         return self
 
 
-class UnitLMOptions(_Section):
+class UnitLMOptions(Settings):
     """The language model over units."""
 
     warm_start: str | None = None
@@ -73,7 +70,7 @@ class UnitLMOptions(_Section):
         return self
 
 
-class VocoderOptions(_Section):
+class VocoderOptions(Settings):
     """The unit HiFi-GAN."""
 
     channels: int = Field(256, ge=16, multiple_of=16)
@@ -85,7 +82,7 @@ class VocoderOptions(_Section):
     """Discriminators: better sound, several times the work; for GPUs."""
 
 
-class PretrainRecipe(_Section):
+class PretrainRecipe(Settings):
     """A whole stack."""
 
     name: str = Field(pattern=r"^[\w.-]+$")

@@ -121,9 +121,9 @@ class Recipe(Section):
         except ValidationError as error:
             raise RecipeError(f"recipe {name} cannot be used:{listed(mistakes(error))}") from error
 
-    def with_corpus(self, path: str) -> Recipe:
+    def with_corpus(self, path: str | Path) -> Recipe:
         """The same recipe on another corpus."""
-        corpus = self.corpus.model_copy(update={"path": path})
+        corpus = self.corpus.model_copy(update={"path": str(path)})
         return self.model_copy(update={"corpus": corpus})
 
     def with_fixed_cut(self, seconds: float) -> Recipe:

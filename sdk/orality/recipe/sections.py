@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
@@ -15,18 +14,19 @@ from pydantic import (
 )
 
 from orality.types import SamplingOptions
+from orality.untrusted.settings import Settings
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class Section(Settings):
+    """A section of a recipe."""
 
 
-class ComponentChoice(BaseModel):
+class ComponentChoice(Settings):
     """A component by name; every further key belongs to the component's own configuration."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str
 
@@ -202,7 +202,9 @@ class EvaluationOptions(Section):
     prompts: int = Field(20, ge=0)
     """Held-out prompts to continue."""
     samples_per_prompt: int = Field(1, ge=1)
-    metrics: list[str | dict[str, Any]] = ["judge", "auto-bleu", "ppl", "empty"]
+    metrics: list[str | dict[str, Any]] = Field(
+        default_factory=lambda: ["judge", "auto-bleu", "ppl", "empty"]
+    )
     """What continuations are measured by, in the order of the table: names, or names with settings;
     may change after a run, as nothing else depends on it."""
     resynthesis: bool = False

@@ -63,10 +63,10 @@ class VowelJudge:
     def _score(self, text: str) -> Verdict:
         letters = text.replace(" ", "")
         if not letters:
-            return Verdict(score=1.0, rationale="no speech", metrics={"perplexity": 400.0})
+            return Verdict(score=1.0, rationale="no speech", perplexity=400.0)
         share = sum(letter in "aeio" for letter in letters) / len(letters)
         score = 1.0 + 4.0 * min(1.0, 2 * share)
-        return Verdict(score=score, metrics={"perplexity": 20.0 ** (1 - share)})
+        return Verdict(score=score, perplexity=20.0 ** (1 - share))
 
 
 def spell(units: Units) -> str:

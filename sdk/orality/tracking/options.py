@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from orality.untrusted.settings import Settings
 
 
-class _TrackerOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
+class _TrackerOptions(Settings):
     @property
     def is_local(self) -> bool:
         """Whether all figures stay on this machine."""

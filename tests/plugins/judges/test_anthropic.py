@@ -30,7 +30,7 @@ def test_the_request_asks_for_one_of_five_numbers(server):
     verdict = ask(server)
     assert verdict.score == 4.0
     # 400 tokens at $0.1 and 12 at $0.5 a million
-    assert verdict.metrics == pytest.approx(
+    assert verdict.measured == pytest.approx(
         {"input_tokens": 400.0, "output_tokens": 12.0, "dollars": 4.6e-5}
     )
     (request,) = server.requests

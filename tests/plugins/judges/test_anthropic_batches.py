@@ -170,7 +170,7 @@ def test_a_verdict_of_a_batch_tells_half_the_price(server):
     Batches(server)
     requests = [JudgeRequest(prompt_text="tom lost his kite", continuation_text="and ran home")]
     (verdict,) = batched(server, price={"input": 1.0, "output": 5.0}).score(requests)
-    assert verdict.metrics["dollars"] == pytest.approx((400 * 1.0 + 12 * 5.0) / 1e6 / 2)
+    assert verdict.dollars == pytest.approx((400 * 1.0 + 12 * 5.0) / 1e6 / 2)
 
 
 def test_half_the_price_is_counted_and_the_budget_holds(server):

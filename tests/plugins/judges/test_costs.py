@@ -17,7 +17,7 @@ def requests(*texts):
 
 def costs(server, *texts, **options):
     judge = build("openai-compatible", server, **options)
-    return [verdict.metrics.get("dollars") for verdict in judge.score(requests(*texts))]
+    return [verdict.dollars for verdict in judge.score(requests(*texts))]
 
 
 def test_a_verdict_tells_what_its_answer_cost(server):

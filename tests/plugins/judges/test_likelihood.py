@@ -113,8 +113,8 @@ def test_the_score_is_the_calibrated_information_and_fluency(
     raw = (conditional - unconditional) + 0.5 * unconditional
     assert verdict.metrics["raw"] == pytest.approx(raw, abs=1e-4)
     assert verdict.score == pytest.approx(CURVE.score(raw), abs=1e-4)
-    assert verdict.metrics["perplexity"] == pytest.approx(math.exp(-conditional), rel=1e-3)
-    assert verdict.metrics["tokens"] == 5
+    assert verdict.perplexity == pytest.approx(math.exp(-conditional), rel=1e-3)
+    assert verdict.tokens == 5
 
 
 def test_silence_gets_the_lowest_score_and_a_missing_text_none(judge: LikelihoodJudge) -> None:

@@ -21,7 +21,7 @@ from orality.untrusted.documents import (
 )
 
 # PyYAML folds the line break U+0085 that it writes itself.
-texts = st.text(st.characters(exclude_characters="\x85"))
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x85"))
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),

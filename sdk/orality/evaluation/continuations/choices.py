@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     DirectoryPath,
     Field,
     FilePath,
@@ -34,6 +32,7 @@ from orality.evaluation.metrics.gslm import UTTERANCES
 from orality.evaluation.metrics.perplexities import Aggregation
 from orality.evaluation.metrics.repetition import Variant
 from orality.feedback import ConfiguredJudge
+from orality.untrusted.settings import Settings
 
 _HOME = BeforeValidator(lambda path: Path(path).expanduser() if isinstance(path, str) else path)
 Folder = Annotated[DirectoryPath, _HOME]
@@ -41,13 +40,11 @@ File = Annotated[FilePath, _HOME]
 DEFAULT = ("judge", "auto-bleu", "ppl", "empty")
 
 
-class _Choice(BaseModel):
+class _Choice(Settings):
     """`extra`: the optional dependencies it needs, `packages` as they are imported."""
 
     extra: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]] = ()
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def metric(self, names: Names) -> GenerationMetric:
         raise NotImplementedError

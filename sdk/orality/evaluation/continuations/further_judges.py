@@ -40,7 +40,7 @@ def further_score(
 def _observation(verdict: Verdict, metric: str | None) -> Observation:
     if verdict.score is None:
         return Observation.failed(verdict.rationale or "the judge abstained")
-    value = verdict.score if metric is None else verdict.metrics.get(metric)
+    value = verdict.score if metric is None else verdict.measured.get(metric)
     if value is None:
         return Observation.failed(f"the verdict has no metric {metric!r}")
     return Observation(value, {"rationale": verdict.rationale})

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from orality.errors import EvaluationError
 from orality.untrusted.documents import read_json, read_yaml
+from orality.untrusted.settings import Settings
 
 Figure = tuple[float, float | None]  # as printed, and the half interval where one is printed
 
@@ -46,16 +47,16 @@ class Published:
         return list(dict.fromkeys(row.source for row in self.rows))
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class _Row(Settings):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     system: str = Field(min_length=1)
     group: str = ""
     source: str = ""
     values: dict[str, float | tuple[float, float]]
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _File(Settings):
     source: str = ""
     lower_is_better: frozenset[str] = frozenset()
     rows: list[_Row]

@@ -105,4 +105,4 @@ def area_under_curve(better: Sequence[float], worse: Sequence[float]) -> float:
 
 def no_speech() -> Verdict:
     """The verdict on a continuation in which nothing was heard."""
-    return Verdict(SCALE[0], rationale="no speech", metrics={"tokens": 0.0})
+    return Verdict(SCALE[0], rationale="no speech", tokens=0.0)

@@ -116,12 +116,12 @@ class LikelihoodJudge:
             metrics={
                 "conditional_nll": -conditional,
                 "unconditional_nll": -unconditional,
-                "tokens": float(found.tokens),
-                "perplexity": math.exp(min(-conditional, 700.0)),
                 "raw": raw,
                 "repeated": repeated,
                 "bits": self._bits,
             },
+            perplexity=math.exp(min(-conditional, 700.0)),
+            tokens=float(found.tokens),
         )
 
 
