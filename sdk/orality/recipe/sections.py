@@ -203,7 +203,7 @@ class EvaluationOptions(Section):
     """Held-out prompts to continue."""
     samples_per_prompt: int = Field(1, ge=1)
     metrics: list[str | dict[str, Any]] = Field(
-        default_factory=lambda: ["judge", "auto-bleu", "ppl", "empty"]
+        default_factory=lambda: list[str | dict[str, Any]](["judge", "auto-bleu", "ppl", "empty"])
     )
     """What continuations are measured by, in the order of the table: names, or names with settings;
     may change after a run, as nothing else depends on it."""

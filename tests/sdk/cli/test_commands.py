@@ -41,9 +41,9 @@ def test_starting_the_command_line_imports_no_torch():
 
 def test_ctrl_c_says_how_to_go_on():
     code = """
-import sys, orality.cli, orality.run.curriculum
+import sys, orality.cli, orality.run
 def interrupted(*given, **named): raise KeyboardInterrupt
-orality.run.curriculum.build_pairs = interrupted
+orality.run.build_pairs = interrupted
 sys.argv = ["orality", "pairs", "toy"]
 orality.cli.main()
 """
