@@ -1,4 +1,4 @@
-"""What judges beside the evaluation's own make of continuations that are stored already."""
+"""The scores that further judges give to stored continuations."""
 
 from __future__ import annotations
 
