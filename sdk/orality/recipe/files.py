@@ -10,7 +10,7 @@ from orality.errors import RecipeError
 
 def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("orality.recipe") / "shipped"
+    folder = resources.files("orality") / "recipes"
     return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
@@ -22,6 +22,6 @@ def locate(source: str | Path) -> Path:
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
         raise RecipeError(f"there is no recipe file {source}")
     if str(source) in shipped_recipes():
-        return Path(str(resources.files("orality.recipe") / "shipped" / f"{source}.yaml"))
+        return Path(str(resources.files("orality") / "recipes" / f"{source}.yaml"))
     known = ", ".join(shipped_recipes())
     raise RecipeError(f"no recipe is called {str(source)!r}; give a path, or one of {known}")
