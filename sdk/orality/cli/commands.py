@@ -248,8 +248,8 @@ def plugins() -> None:
 def check(recipe: RecipeArgument, corpus: CorpusOption = None) -> None:
     """Check a recipe and that its components fit, without reading any weight."""
     chosen, _ = _recipe(recipe, None, corpus)
-    slm = chosen.check().parts["slm"]
-    units = slm.spec.describe(slm.config)
+    spec, config = chosen.check().slm
+    units = spec.describe(config)
     print(for_terminal(f"{chosen.name}: fine" + ("" if units is None else f" ({units.codebook})")))
 
 

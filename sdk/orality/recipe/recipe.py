@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
+from orality.compatibility import Stack
 from orality.errors import RecipeError
 from orality.plugins import Registry, load
 from orality.recipe.checking import check_resolved
@@ -212,8 +213,8 @@ class Recipe(Section):
         """Every component of the recipe, found and configured; nothing is built."""
         return resolve(self, registry or load())
 
-    def check(self, registry: Registry | None = None) -> ResolvedRecipe:
-        """The resolved recipe, or CompatibilityError with every reason why it cannot run."""
+    def check(self, registry: Registry | None = None) -> Stack:
+        """The recipe's stack, or CompatibilityError with every reason why it cannot run."""
         resolved = self.resolve(registry)
         check_resolved(resolved)
-        return resolved
+        return resolved.stack

@@ -19,6 +19,7 @@ from orality.feedback import (
 from orality.progress import Progress
 from orality.protocols import SpeechLM
 from orality.recipe import Recipe
+from orality.recipe.checking import check_resolved
 from orality.recipe.pair_sections import Thresholds
 from orality.run.components import Components
 from orality.run.stages import RoundSpec
@@ -55,7 +56,8 @@ class Session:
         trackers: Mapping[str, Tracker] | None = None,
     ) -> None:
         self.recipe, self.run, self.progress = Recipe.load(recipe), Run(out), progress
-        self.resolved, self.workers = self.recipe.check(), workers
+        self.resolved, self.workers = self.recipe.resolve(), workers
+        check_resolved(self.resolved)
         self.components = Components(self.resolved, self._note_weights)
         check_metrics(self.resolved)
         self.tracker = open_trackers(
@@ -198,6 +200,7 @@ class Session:
             adapters,
             self.tracked(name),
         )
+        self.run.event("trained", where=name)
         return adapter
 
     def train_pairs(
@@ -237,6 +240,7 @@ class Session:
             tracked=self.tracked(out.parent.name), progress=self.progress,
             **optimization_of(self.recipe),
         )  # fmt: skip
+        self.run.event("trained", where=out.parent.name)
 
     def combine(self, adapters: Sequence[Path]) -> Path:
         """The rounds' adapters as one, in `adapter`: what a user of the result loads with PEFT."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from orality.errors import StoreError
 from orality.store.files import atomic_write, drop_unfinished, read_json, write_json
+from orality.store.lines import append_line
 from orality.store.locks import lock_folder
 from orality.store.metrics import METRICS
 
@@ -78,7 +79,7 @@ class Run:
 
     def _is_unused(self, recipe: str) -> bool:
         """Whether the folder holds nothing but what a run that was killed at once leaves there."""
-        begun = {".lock", METRICS}
+        begun = {".lock", "events.jsonl", METRICS}
         if (self.path / "recipe.yaml").is_file():
             if (self.path / "recipe.yaml").read_bytes() != recipe.encode():
                 return False
@@ -112,6 +113,11 @@ class Run:
         """Hold the folder for this process; a second one gets a StoreError at once."""
         with lock_folder(self.path):
             yield
+
+    def event(self, name: str, **figures: Any) -> None:
+        """Append a line to `events.jsonl`: when what finished, with its figures."""
+        row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": name, **figures}
+        append_line(self.path / "events.jsonl", row)
 
 
 def _digests(files: Sequence[Mapping[str, Any]]) -> list[str]:

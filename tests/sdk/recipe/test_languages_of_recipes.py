@@ -61,7 +61,8 @@ def recipe_in():
 @pytest.mark.parametrize("language", ["de", "de-AT", "German"])
 def test_a_transcriber_without_a_language_hears_the_recipe_s(recipe_in, registry, place, language):
     recipe = recipe_in(language, **{place: {"name": "follows"}})
-    parts = Components(recipe.check(registry))
+    recipe.check(registry)
+    parts = Components(recipe.resolve(registry))
     built = {"transcriber": "transcriber", "corpus__transcriber": "corpus_transcriber",
              "evaluation__transcriber": "evaluation_transcriber"}[place]  # fmt: skip
     assert getattr(parts, built).language == "de"
@@ -94,7 +95,8 @@ def test_a_translation_is_read_by_judges_of_its_own_language(recipe_in, registry
     recipe = recipe_in("fi", transcriber={"name": "whisper", "checkpoint": "large-v3",
                                           "task": "translate"},
                        judge={"name": "reads-one"})  # fmt: skip
-    resolved = recipe.check(registry)
+    recipe.check(registry)
+    resolved = recipe.resolve(registry)
     assert resolved.written_language(resolved.parts["transcriber"]) == "en"
 
 
